@@ -1,0 +1,56 @@
+import type { Clock, EventSink, JobStore, Logger, OutboxRow } from '../ports.ts';
+import { OUTBOX_BACKOFF, computeBackoffDelayMs } from '../retry.ts';
+
+export interface RelayDependencies {
+  readonly store: JobStore;
+  /** The intake broker. */
+  readonly sink: EventSink;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+const LEASE_MS = 30_000;
+const SEND_TIMEOUT_MS = 10_000;
+const PAGE = 50;
+
+/**
+ * Sends due outbox rows: lease, send, mark. A crash in between repeats an event and never loses one. Stops when nothing is due, after
+ * `limit` rows, or when `timeBoxMs` is over. Throws only when the ledger is down.
+ */
+export async function relayOutbox(
+  deps: RelayDependencies,
+  params: { readonly jobId: string | null; readonly limit: number; readonly timeBoxMs: number },
+): Promise<{ sent: number; failed: number }> {
+  const stopAt = deps.clock.monotonicMs() + params.timeBoxMs;
+  let sent = 0;
+  let failed = 0;
+  while (sent + failed < params.limit && deps.clock.monotonicMs() < stopAt) {
+    const rows = await deps.store.leaseOutbox({
+      limit: Math.min(PAGE, params.limit - sent - failed),
+      leaseMs: LEASE_MS,
+      jobId: params.jobId,
+    });
+    if (rows.length === 0) break;
+    const timeoutMs = Math.max(100, Math.min(SEND_TIMEOUT_MS, stopAt - deps.clock.monotonicMs()));
+    const outcomes = await Promise.all(rows.map((row) => sendRow(deps, row, timeoutMs)));
+    const delivered = rows.filter((_, index) => outcomes[index] === true).map((row) => row.event.id);
+    if (delivered.length > 0) await deps.store.markSent(delivered);
+    sent += delivered.length;
+    failed += rows.length - delivered.length;
+  }
+  return { sent, failed };
+}
+
+async function sendRow(deps: RelayDependencies, row: OutboxRow, timeoutMs: number): Promise<boolean> {
+  try {
+    await deps.sink.send(row.event, { timeoutMs });
+    return true;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const delayMs = computeBackoffDelayMs(OUTBOX_BACKOFF, row.tries + 1, deps.random);
+    deps.logger.warn({ event_id: row.event.id, delay_ms: delayMs, error: message }, 'event not sent, will be sent again');
+    await deps.store.rescheduleSend({ eventId: row.event.id, delayMs, error: message.slice(0, 500) });
+    return false;
+  }
+}

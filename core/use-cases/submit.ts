@@ -1,0 +1,97 @@
+import type { Job, JobOptions } from '../job.ts';
+import type { InsertOutcome, JobStore } from '../ports.ts';
+import type { RequestLimits } from '../requests.ts';
+import { AgentError, callerError, unavailable } from '../errors.ts';
+import { EVENT_TYPES, eventSource } from '../events.ts';
+import { RunRequest, resolveOptions } from '../requests.ts';
+import { buildJobName } from '../names.ts';
+import { canonicalJson } from '../canonical.ts';
+import { parseCompetitionUrl } from '../kaggle.ts';
+
+export interface SubmitDependencies {
+  readonly store: JobStore;
+  /** A new UUIDv7. */
+  readonly newId: () => string;
+  /** SHA-256 in hex. */
+  readonly hash: (text: string) => string;
+  readonly limits: RequestLimits;
+}
+
+export interface SubmitParams {
+  readonly tenant: string;
+  readonly body: unknown;
+  readonly idempotencyKey: string | null;
+  /** Source and id of the event that asked, when it came as a CloudEvent. */
+  readonly request: { readonly source: string; readonly id: string } | null;
+  readonly traceparent: string | null;
+}
+
+const NAME_TRIES = 5;
+
+/**
+ * Accepts a request: validates it, then inserts the job and its outbox row in one transaction. Throws AgentError: 400 for a URL that is no
+ * competition's, 422 for a wrong body or a reused key with another body, 503 when the ledger is down.
+ */
+export async function submitJob(deps: SubmitDependencies, params: SubmitParams): Promise<{ kind: 'created' | 'replayed'; job: Job }> {
+  const { request, slug, options } = readRequest(params.body, deps.limits);
+  const bodyHash = deps.hash(canonicalJson(request));
+  for (let tries = 0; tries < NAME_TRIES; tries += 1) {
+    const id = deps.newId();
+    const outcome = await deps.store.insertJob({
+      id,
+      tenant: params.tenant,
+      slug,
+      kaggleUrl: request.kaggle_url.trim(),
+      jobName: buildJobName(slug, id, 1),
+      options,
+      reason: 'waiting for a free slot',
+      traceparent: params.traceparent,
+      idempotencyKey: params.idempotencyKey === null ? null : { key: params.idempotencyKey, bodyHash },
+      request: params.request === null ? null : { ...params.request, bodyHash },
+      outbox: { type: EVENT_TYPES.submitted, source: eventSource('submit') },
+    });
+    if (outcome.kind !== 'name-taken') return acceptOutcome(outcome, params);
+  }
+  throw unavailable('No free job name was found. Send the same request again.');
+}
+
+function acceptOutcome(
+  outcome: Exclude<InsertOutcome, { kind: 'name-taken' }>,
+  params: SubmitParams,
+): { kind: 'created' | 'replayed'; job: Job } {
+  if (outcome.kind !== 'mismatch') return outcome;
+  const what = params.idempotencyKey === null ? 'event source and id' : 'Idempotency-Key';
+  throw callerError(
+    'idempotency-mismatch',
+    422,
+    `This ${what} was used before for another request (job ${outcome.job.id}). Use a new one for a new request, or repeat the first body.`,
+  );
+}
+
+/** Validates a body: the parsed request, the competition's slug and the frozen options. Throws AgentError. */
+export function readRequest(body: unknown, limits: RequestLimits): { request: RunRequest; slug: string; options: JobOptions } {
+  const parsed = RunRequest.safeParse(body);
+  if (!parsed.success) {
+    const details = parsed.error.issues.slice(0, 20).map((issue) => ({
+      pointer: `/${issue.path.map(String).join('/')}`,
+      message: issue.message.slice(0, 300),
+    }));
+    throw callerError('invalid-body', 422, describeDetails('The request body is wrong', details), details);
+  }
+  const competition = parseCompetitionUrl(parsed.data.kaggle_url);
+  if (!competition.ok) throw callerError('invalid-url', 400, competition.message);
+  const resolved = resolveOptions(parsed.data, limits);
+  if ('violations' in resolved) {
+    throw callerError('invalid-body', 422, describeDetails('The request is out of bounds', resolved.violations), resolved.violations);
+  }
+  return { request: parsed.data, slug: competition.slug, options: resolved.options };
+}
+
+function describeDetails(head: string, details: readonly { pointer: string; message: string }[]): string {
+  return `${head}: ${details.map((detail) => `${detail.pointer} ${detail.message}`).join('; ')}`.slice(0, 1000);
+}
+
+/** True for the 422 of a reused key: event doors answer 204 for it, since the first request wins. */
+export function isMismatch(error: unknown): boolean {
+  return error instanceof AgentError && error.code === 'idempotency-mismatch';
+}
