@@ -63,6 +63,8 @@ export interface ChangeJobParams {
   readonly change: JobChange;
   /** Change of the attempt row `job.attempt`; refused (null) when that row is `ended` already. */
   readonly attempt?: AttemptChange;
+  /** An attempt that is `ended` already is left as it is, and the job is changed all the same (cancel of a job between two attempts). */
+  readonly attemptMayHaveEnded?: boolean;
   /** Refuse when any attempt of the job holds a slot (cancel of a pending job). */
   readonly onlyWithoutSlot?: boolean;
   readonly history: readonly HistoryDraft[];

@@ -32,6 +32,7 @@ function endPending(store: JobStore, job: Job): Promise<Job | null> {
     job,
     from: ['pending'],
     onlyWithoutSlot: true,
+    attemptMayHaveEnded: true,
     change: {
       state: 'cancelled',
       reason: 'cancelled before it started',

@@ -1,0 +1,128 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { Tables } from './tables.ts';
+import { isConnectionLost, withRetries } from './errors.ts';
+
+export interface ConnectOptions {
+  readonly url: string;
+  /** At most so many connections of this process; default 10. */
+  readonly maxConnections?: number;
+  /** Shown in `pg_stat_activity`; default `kaggle-agent`. */
+  readonly applicationName?: string;
+  /** A statement that takes longer is cancelled by the server; default 10,000. */
+  readonly statementTimeoutMs?: number;
+  /** For a new connection, and for a free one of the pool; default 5,000. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** A statement that the server parses and plans once per connection. The name belongs to the text. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What carries statements: the pool, and kysely over the same pool. */
+export interface Ledger {
+  readonly pool: pg.Pool;
+  readonly db: Kysely<Tables>;
+}
+
+const TIMESTAMPTZ_OID = 1184;
+const BIGINT_OID = 20;
+const parseTimestampSlowly: (text: string) => unknown = pg.types.getTypeParser(TIMESTAMPTZ_OID);
+
+/** `2026-01-31 23:59:59.123456+00` to a Date (the usual form, several times faster than pg's own); other offsets by pg's parser. */
+export function parseTimestamp(text: string): unknown {
+  if (text.length < 22 || text.length > 29 || !text.endsWith('+00') || text[4] !== '-') return parseTimestampSlowly(text);
+  const milliseconds = text.length === 22 ? 0 : Math.trunc(Number(`0${text.slice(19, -3)}`) * 1000 + 1e-6);
+  return new Date(
+    Date.UTC(
+      Number(text.slice(0, 4)),
+      Number(text.slice(5, 7)) - 1,
+      Number(text.slice(8, 10)),
+      Number(text.slice(11, 13)),
+      Number(text.slice(14, 16)),
+      Number(text.slice(17, 19)),
+      milliseconds,
+    ),
+  );
+}
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    if (format !== 'binary' && oid === TIMESTAMPTZ_OID) return parseTimestamp;
+    if (format !== 'binary' && oid === BIGINT_OID) return Number;
+    return pg.types.getTypeParser(oid, format ?? 'text');
+  },
+};
+
+/** Opens a pool (lazily: nothing is sent yet). A connection that breaks while idle is dropped and replaced, never an unhandled error. */
+export function openPool(options: ConnectOptions): pg.Pool {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections ?? 10,
+    application_name: options.applicationName ?? 'kaggle-agent',
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    statement_timeout: statementTimeoutMs,
+    // For a server that stopped answering without closing the connection: later than its own timeout.
+    query_timeout: statementTimeoutMs + 5_000,
+    // A process frozen inside a transaction must not keep the launchers' lock.
+    idle_in_transaction_session_timeout: 15_000,
+    keepAlive: true,
+    types,
+  });
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** kysely over a pool; who opened the pool ends it. */
+export function openLedger(pool: pg.Pool): Ledger {
+  return { pool, db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }) };
+}
+
+/** Runs one prepared statement as a transaction of its own. `Row` is what the statement selects. Throws AgentError `unavailable`. */
+export function runStatement<Row extends pg.QueryResultRow>(pool: pg.Pool, statement: Statement, values: unknown[]): Promise<Row[]> {
+  return withRetries(() =>
+    withClient(pool, async (client) => {
+      const result = await client.query<Row>({ name: statement.name, text: statement.text, values });
+      return result.rows;
+    }),
+  );
+}
+
+/** Runs `work` in one transaction; rolls back when it throws. May run it again after a serialization failure. */
+export function runTransaction<T>(pool: pg.Pool, begin: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withRetries(() =>
+    withClient(pool, async (client) => {
+      try {
+        await client.query(begin);
+        const value = await work(client);
+        await client.query('COMMIT');
+        return value;
+      } catch (error) {
+        if (!isConnectionLost(error)) await client.query('ROLLBACK');
+        throw error;
+      }
+    }),
+  );
+}
+
+// Not pool.query: that one closes the connection after any error, even a unique violation.
+async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let lost = false;
+  const onError = () => {
+    lost = true;
+  };
+  client.on('error', onError);
+  try {
+    return await work(client);
+  } catch (error) {
+    lost ||= isConnectionLost(error);
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(lost);
+  }
+}

@@ -1,0 +1,89 @@
+import type { Kaggle, Competition } from '#core/kaggle.ts';
+import type { JobSpec } from '#core/job-spec.ts';
+import type { ArtifactStore, Clock } from '#core/ports.ts';
+import type { CutReply, HarnessMethod } from './evaluate/harness-protocol.ts';
+import type { Deadline } from './deadline.ts';
+import type { FixedTask, JournalState } from './journal/replay.ts';
+import type { HarnessParams, HarnessPort, HarnessResult } from './harness-port.ts';
+import type { Journal } from './journal/journal.ts';
+import type { JobLog } from './log.ts';
+import type { Recipe } from './search/recipes.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import type { Voice } from './voice.ts';
+import { EXIT } from '#core/job-spec.ts';
+import { HarnessFailure } from './harness-port.ts';
+import { badInput, RunEnds, stopped } from './errors.ts';
+
+/** Everything that the phases of one attempt work with. */
+export interface RunContext {
+  readonly spec: JobSpec;
+  readonly store: ArtifactStore;
+  readonly kaggle: Kaggle;
+  readonly harness: HarnessPort;
+  readonly sandbox: Sandbox;
+  readonly recipes: readonly Recipe[];
+  readonly journal: Journal;
+  /** What earlier attempts left. */
+  readonly earlier: JournalState;
+  readonly voice: Voice;
+  readonly log: JobLog;
+  readonly clock: Clock;
+  readonly deadline: Deadline;
+  readonly stopwatch: Stopwatch;
+  /** Aborted by SIGTERM, or when another process has taken this attempt over. */
+  readonly signal: AbortSignal;
+  /** This attempt's own folder. */
+  readonly workDir: string;
+  /** Downloaded data, kept between attempts and jobs of one machine. */
+  readonly cacheDir: string;
+  readonly threads: number;
+  /** How many folds run at a time, each with `threads` / this many threads. */
+  readonly foldsAtOnce: number;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Lines for people, kept with the result. */
+  readonly notes: string[];
+}
+
+/** The task once it is fixed: nothing of it changes any more. */
+export interface Task extends FixedTask {
+  readonly competition: Competition;
+  readonly dataDir: string;
+  readonly folds: CutReply;
+}
+
+/** One call of the harness, bounded by the attempt's time and ended by its signal. Bad files of the competition become exit 64. */
+export async function callHarness<M extends HarnessMethod>(run: RunContext, method: M, params: HarnessParams<M>): Promise<HarnessResult<M>> {
+  const timeoutMs = Math.max(5_000, run.deadline.remainingS() * 1000);
+  try {
+    return await untilAborted(run.signal, run.harness.call(method, params, { timeoutMs }));
+  } catch (error) {
+    if (error instanceof HarnessFailure && error.kind === 'bad-input') throw badInput(error.message, error);
+    throw error;
+  }
+}
+
+/** Resolves with the promise, or throws `stopped` as soon as the signal is aborted. */
+export async function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  throwIfStopped(signal);
+  let onAbort: (() => void) | null = null;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(stopped());
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (onAbort !== null) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Throws `stopped` when the attempt is being ended. */
+export function throwIfStopped(signal: AbortSignal): void {
+  if (signal.aborted) throw stopped();
+}
+
+/** True for errors that end the attempt whatever has been reached: stopped by a signal. */
+export function isStop(error: unknown): boolean {
+  return error instanceof RunEnds && error.exitCode === EXIT.stopped;
+}

@@ -1,0 +1,33 @@
+import type { Clock } from '#core/ports.ts';
+
+/** The attempt's time, counted by a monotonic clock from its claim. Nothing that trains may touch the finalization reserve. */
+export interface Deadline {
+  readonly limitS: number;
+  elapsedS(): number;
+  /** Seconds until the limit; negative when past. */
+  remainingS(): number;
+  /** Seconds that training may still use: remaining minus the finalization reserve. */
+  workS(): number;
+  reserveS(): number;
+  /** Tells what decode + validate + store took, which may raise the reserve (solution contract, section 3). */
+  measureFinalization(seconds: number): void;
+}
+
+/** Starts the clock now. Reserve = max(1.5 × measured cost of decode + validate + store, min(60 s, max(3 s, 10 % of the limit))). */
+export function startDeadline(clock: Clock, limitS: number): Deadline {
+  const startMs = clock.monotonicMs();
+  let measuredS = 0;
+  const elapsedS = () => (clock.monotonicMs() - startMs) / 1000;
+  const remainingS = () => limitS - elapsedS();
+  const reserveS = () => Math.max(1.5 * measuredS, Math.min(60, Math.max(3, 0.1 * limitS)));
+  return {
+    limitS,
+    elapsedS,
+    remainingS,
+    reserveS,
+    workS: () => remainingS() - reserveS(),
+    measureFinalization: (seconds) => {
+      measuredS = Math.max(measuredS, seconds);
+    },
+  };
+}

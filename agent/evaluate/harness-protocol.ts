@@ -1,0 +1,210 @@
+/**
+ * The JSON-lines protocol between the orchestrator (TypeScript) and the harness (`agent/python/harness.py`), a trusted process that
+ * cuts folds, grades, decodes, blends and validates. One request a line on stdin, one reply a line on stdout; logs go to stderr.
+ * Only the harness ever sees validation labels; a solution's process sees the folders that `cut` names, and nothing else.
+ */
+import { z } from 'zod';
+
+/** Every metric the grader computes; the Python side has a table with the same ids (a test compares them). */
+export const METRIC_IDS = [
+  'accuracy',
+  'balanced_accuracy',
+  'f1',
+  'f1_macro',
+  'f1_micro',
+  'f1_weighted',
+  'mcc',
+  'auc',
+  'auc_mean_columns',
+  'average_precision',
+  'logloss',
+  'logloss_mean_columns',
+  'brier',
+  'qwk',
+  'rmse',
+  'rmse_mean_columns',
+  'rmsle',
+  'rmsle_mean_columns',
+  'mse',
+  'mae',
+  'medae',
+  'mape',
+  'smape',
+  'r2',
+  'pearson',
+  'spearman',
+  'gini',
+] as const;
+export const MetricId = z.enum(METRIC_IDS);
+export type MetricId = z.infer<typeof MetricId>;
+
+export const Direction = z.enum(['maximize', 'minimize']);
+export type Direction = z.infer<typeof Direction>;
+
+/** The metric, fixed once before the first solution. `proxy` = the competition's own metric is unknown to us, this is the nearest. */
+export const FixedMetric = z.object({
+  id: MetricId,
+  direction: Direction,
+  display_name: z.string(),
+  source: z.enum(['api', 'evaluation-page', 'overview', 'schema']),
+  proxy: z.boolean(),
+});
+export type FixedMetric = z.infer<typeof FixedMetric>;
+
+/** How the submission file looks: taken from the sample file, or from test file and description when there is none. */
+export const SubmissionSchema = z.object({
+  source: z.enum(['sample-file', 'description', 'test-file']),
+  file_name: z.string(),
+  separator: z.string(),
+  encoding: z.string(),
+  compression: z.enum(['none', 'gzip', 'zip']),
+  decimal: z.enum(['.', ',']),
+  columns: z.array(z.string()),
+  id_columns: z.array(z.string()),
+  target_columns: z.array(z.string()),
+  row_count: z.int(),
+  /** `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class. */
+  form: z.enum(['value', 'label', 'probability', 'class_columns']),
+});
+export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
+
+export const TargetProfile = z.object({
+  name: z.string(),
+  type: z.enum(['binary', 'multiclass', 'regression']),
+  /** Class labels as text, in the fixed order of score columns; null for regression. */
+  classes: z.array(z.string()).nullable(),
+});
+
+export const TaskProfile = z.object({
+  schema_version: z.literal(1),
+  kind: z.literal('rows'),
+  /** Unit that a fold cuts (solution contract, section 2). */
+  shape: z.enum(['rows', 'groups', 'time']),
+  files: z.array(z.object({ name: z.string(), role: z.enum(['train', 'test', 'sample', 'table', 'media', 'other']), bytes: z.int() })),
+  targets: z.array(TargetProfile).min(1),
+  id_columns: z.array(z.string()),
+  group_column: z.string().nullable(),
+  time_column: z.string().nullable(),
+  train_rows: z.int(),
+  test_rows: z.int(),
+  feature_columns: z.array(z.string()),
+  column_types: z.record(z.string(), z.enum(['numeric', 'categorical', 'text', 'datetime', 'boolean', 'constant'])),
+  submission: SubmissionSchema,
+  /** What a person should know: dropped columns, leaks seen, guesses made. One line each. */
+  warnings: z.array(z.string()),
+});
+export type TaskProfile = z.infer<typeof TaskProfile>;
+
+/** Folders of one run; `predict_kind` says what its PREDICT folder holds (contract, section 3). */
+export const RunFolders = z.object({
+  run_id: z.string(),
+  fold: z.int().nullable(),
+  train_dir: z.string(),
+  predict_dir: z.string(),
+  predict_kind: z.enum(['validation', 'validation+test', 'test']),
+  train_rows: z.int(),
+  predict_rows: z.int(),
+});
+export type RunFolders = z.infer<typeof RunFolders>;
+
+export const CutReply = z.object({
+  fold_count: z.int(),
+  runs: z.array(RunFolders).min(1),
+  /** Needed when the folds do not predict the test rows (time shape, or test more than 3 times the training set). */
+  final_run: RunFolders.nullable(),
+  seconds: z.number(),
+});
+export type CutReply = z.infer<typeof CutReply>;
+
+export const Check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
+export type Check = z.infer<typeof Check>;
+
+/** One fold of one solution as the grader measured it. `failure` = the output was refused (one line), and nothing was scored. */
+export const FoldGrade = z.object({
+  fold: z.int(),
+  score: z.number().nullable(),
+  rows: z.int(),
+  failure: z.string().nullable(),
+  seconds: z.number(),
+});
+export type FoldGrade = z.infer<typeof FoldGrade>;
+
+/** Only the harness makes these. `low`/`high`: 95 % interval of `score`; `pooled`: metric over all rows at once or the mean over folds. */
+export const Evaluation = z.object({
+  solution: z.int(),
+  score: z.number(),
+  low: z.number(),
+  high: z.number(),
+  standard_error: z.number(),
+  fold_scores: z.array(z.number()),
+  aggregate: z.enum(['mean-of-folds', 'pooled']),
+  decoder: z.record(z.string(), z.unknown()),
+  checks: z.array(Check),
+  seconds: z.number(),
+});
+export type Evaluation = z.infer<typeof Evaluation>;
+
+export const BlendReply = z.object({
+  evaluation: Evaluation,
+  weights: z.array(z.object({ solution: z.int(), weight: z.number() })),
+  /** Nested estimate: weights chosen without the scored fold. The evaluation's score is this one. */
+  nested: z.literal(true),
+});
+export type BlendReply = z.infer<typeof BlendReply>;
+
+export const SubmissionReply = z.object({
+  path: z.string(),
+  sha256: z.string(),
+  bytes: z.int(),
+  rows: z.int(),
+  valid: z.boolean(),
+  checks: z.array(Check),
+});
+export type SubmissionReply = z.infer<typeof SubmissionReply>;
+
+const Empty = z.object({});
+
+/** Method name → params and result. `solution` numbers are given by the orchestrator: 0 = the constant baseline. */
+export const HARNESS_METHODS = {
+  /** Versions of Python and of the packages; also loads the heavy imports. */
+  hello: { params: Empty, result: z.object({ python: z.string(), packages: z.record(z.string(), z.string()), pid: z.int() }) },
+  /** Reads the unpacked competition folder. `description`: page texts, hostile, used for the submission format only. */
+  profile: {
+    params: z.object({ data_dir: z.string(), description: z.string(), slug: z.string(), metric: FixedMetric.nullable() }),
+    result: TaskProfile,
+  },
+  /** Fixes the task: profile and metric never change afterwards. Must come before any method below. */
+  fix_task: {
+    params: z.object({ data_dir: z.string(), work_dir: z.string(), profile: TaskProfile, metric: FixedMetric, seed: z.int() }),
+    result: Empty,
+  },
+  /** Constant predictions fitted nested on the folds' training parts, graded like any solution, as solution 0. */
+  baseline: { params: Empty, result: z.object({ evaluation: Evaluation }) },
+  /** Writes the run folders (idempotent). `fold_count` null = chosen by row count. */
+  cut: { params: z.object({ fold_count: z.int().nullable() }), result: CutReply },
+  /** Grades OUT_DIR of one fold's run of one solution; keeps its out-of-fold and test scores. */
+  grade_fold: { params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }), result: FoldGrade },
+  /** Takes OUT_DIR of the separate final run. */
+  take_final: { params: z.object({ solution: z.int(), out_dir: z.string() }), result: z.object({ failure: z.string().nullable() }) },
+  /** All folds are graded: fits the decoder nested and makes the evaluation. */
+  finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
+  /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */
+  blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1) }), result: BlendReply },
+  /** Decodes the test scores of a solution (or blend) into the competition's file and validates it against the schema. */
+  write_submission: { params: z.object({ solution: z.int(), path: z.string() }), result: SubmissionReply },
+  /** Validates any file against the schema. */
+  validate: { params: z.object({ path: z.string() }), result: SubmissionReply },
+  /** Writes / reads what a resumed attempt needs to go on without re-running: finished solutions' out-of-fold and test scores. */
+  save_state: {
+    params: z.object({ path: z.string(), solutions: z.array(z.int()) }),
+    result: z.object({ sha256: z.string(), bytes: z.int() }),
+  },
+  load_state: { params: z.object({ path: z.string() }), result: z.object({ evaluations: z.array(Evaluation) }) },
+} as const;
+export type HarnessMethod = keyof typeof HARNESS_METHODS;
+
+/** One reply line. `code` `bad-input` = the competition's files are at fault (final), `refused` = the request, `bug` = ours. */
+export const HarnessReply = z.union([
+  z.object({ id: z.int(), result: z.unknown() }),
+  z.object({ id: z.int(), error: z.object({ code: z.enum(['bad-input', 'refused', 'bug']), message: z.string() }) }),
+]);

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import { SolutionReport } from '#core/report.ts';
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** One downloaded file of the competition, as it was when the task was fixed. */
+export const DataFile = z.object({ name: z.string(), bytes: z.int(), sha256: Sha256 });
+export type DataFile = z.infer<typeof DataFile>;
+
+/** A stored object that holds out-of-fold and test scores of one solution, so that a later attempt need not run it again. */
+export const StateObject = z.object({ key: z.string(), sha256: Sha256, bytes: z.int() });
+export type StateObject = z.infer<typeof StateObject>;
+
+/** What an entry says; `elapsedS` = seconds of the attempt's own clock. Reservations are written before anything is spent. */
+export const JournalFact = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('attempt-started'),
+    podUid: z.string(),
+    adopted: z.object({ seq: z.int(), hash: Sha256 }).nullable(),
+    remainingS: z.number(),
+    versions: z.record(z.string(), z.string()),
+  }),
+  z.object({
+    type: z.literal('task-fixed'),
+    profile: TaskProfile,
+    metric: FixedMetric,
+    seed: z.int(),
+    foldCount: z.int(),
+    foldHash: z.string().nullable(),
+    data: z.array(DataFile),
+  }),
+  z.object({
+    type: z.literal('solution-started'),
+    number: z.int().nonnegative(),
+    title: z.string(),
+    kind: SolutionReport.shape.kind,
+    parents: z.array(z.int()),
+    program: z.object({ recipe: z.string(), sha256: Sha256, params: z.record(z.string(), z.unknown()) }).nullable(),
+  }),
+  z.object({
+    type: z.literal('solution-finished'),
+    report: SolutionReport,
+    standardError: z.number().nullable(),
+    weights: z.array(z.object({ solution: z.int(), weight: z.number() })),
+    state: StateObject.nullable(),
+  }),
+  z.object({ type: z.literal('best-stored'), solution: z.int(), best: z.int().positive(), sha256: Sha256, key: z.string() }),
+  z.object({
+    type: z.literal('reserved'),
+    id: z.string(),
+    what: z.enum(['claude-call', 'kaggle-submission']),
+    usd: z.number().nonnegative(),
+    contentSha256: Sha256.nullable(),
+  }),
+  z.object({ type: z.literal('settled'), id: z.string(), usd: z.number().nonnegative(), outcome: z.string() }),
+  z.object({ type: z.literal('note'), text: z.string() }),
+  z.object({ type: z.literal('attempt-ended'), reason: z.enum(['finished', 'stopped', 'failed']), detail: z.string(), elapsedS: z.number() }),
+]);
+export type JournalFact = z.infer<typeof JournalFact>;
+
+/** One line of the journal: `previous` is the SHA-256 of the line before (64 zeros before the first). */
+export const JournalEntry = z.object({
+  seq: z.int().positive(),
+  previous: Sha256,
+  at: z.iso.datetime(),
+  attempt: z.int().positive(),
+  elapsedS: z.number(),
+  fact: JournalFact,
+});
+export type JournalEntry = z.infer<typeof JournalEntry>;

@@ -1,0 +1,75 @@
+import type { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import type { SolutionReport } from '#core/report.ts';
+import type { DataFile, JournalEntry, StateObject } from './entries.ts';
+
+/** The task as it was fixed once; later attempts use it unchanged. */
+export interface FixedTask {
+  readonly profile: TaskProfile;
+  readonly metric: FixedMetric;
+  readonly seed: number;
+  readonly foldCount: number;
+  readonly foldHash: string | null;
+  readonly data: readonly DataFile[];
+}
+
+/** A solution that an earlier attempt finished: graded (with its stored scores) or failed. */
+export interface FinishedSolution {
+  readonly report: SolutionReport;
+  readonly standardError: number | null;
+  readonly weights: readonly { readonly solution: number; readonly weight: number }[];
+  readonly state: StateObject | null;
+}
+
+/** Something spent or meant to be spent. `open` = no settlement was written: charged in full. */
+export interface Reservation {
+  readonly id: string;
+  readonly what: 'claude-call' | 'kaggle-submission';
+  readonly usd: number;
+  readonly contentSha256: string | null;
+  readonly open: boolean;
+  readonly outcome: string | null;
+}
+
+/** The state that a journal means. */
+export interface JournalState {
+  readonly task: FixedTask | null;
+  readonly finished: ReadonlyMap<number, FinishedSolution>;
+  /** Numbers given out so far, plus one. */
+  readonly nextNumber: number;
+  /** Recipe and parameters → number, for solutions that were started: an unfinished one is run again under its own number. */
+  readonly started: ReadonlyMap<number, Extract<JournalEntry['fact'], { type: 'solution-started' }>>;
+  readonly reservations: ReadonlyMap<string, Reservation>;
+  readonly spentUsd: number;
+  readonly usedSeconds: number;
+}
+
+/** Folds a verified journal into its state. Pure. A second `task-fixed` (the files changed) sets earlier solutions aside. */
+export function replayJournal(entries: readonly JournalEntry[]): JournalState {
+  let task: FixedTask | null = null;
+  const finished = new Map<number, FinishedSolution>();
+  const started: Map<number, Extract<JournalEntry['fact'], { type: 'solution-started' }>> = new Map();
+  const reservations = new Map<string, Reservation>();
+  const elapsedByAttempt = new Map<number, number>();
+  let nextNumber = 1;
+  for (const { fact, attempt, elapsedS } of entries) {
+    elapsedByAttempt.set(attempt, Math.max(elapsedS, elapsedByAttempt.get(attempt) ?? 0));
+    if (fact.type === 'task-fixed') {
+      task = fact;
+      finished.clear();
+      started.clear();
+    } else if (fact.type === 'solution-started') {
+      started.set(fact.number, fact);
+      nextNumber = Math.max(nextNumber, fact.number + 1);
+    } else if (fact.type === 'solution-finished') {
+      finished.set(fact.report.number, fact);
+    } else if (fact.type === 'reserved') {
+      reservations.set(fact.id, { ...fact, open: true, outcome: null });
+    } else if (fact.type === 'settled') {
+      const reservation = reservations.get(fact.id);
+      if (reservation) reservations.set(fact.id, { ...reservation, usd: fact.usd, open: false, outcome: fact.outcome });
+    }
+  }
+  const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
+  const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
+  return { task, finished, nextNumber, started, reservations, spentUsd, usedSeconds };
+}

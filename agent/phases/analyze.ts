@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { Competition, CompetitionPage } from '#core/kaggle.ts';
+import type { CutReply, FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import type { CompetitionData } from '../task/data.ts';
+import type { RunContext, Task } from '../context.ts';
+import { callHarness } from '../context.ts';
+import { callKaggle } from '../task/kaggle-calls.ts';
+import { defaultMetric, findMetric, fitMetric } from '../task/metric.ts';
+import { fetchData } from '../task/data.ts';
+
+const MAX_DESCRIPTION_CHARS = 200_000;
+
+/** A task, and whether solutions of earlier attempts may be taken over: same files, same folds. */
+export interface Analysis {
+  readonly task: Task;
+  readonly resumable: boolean;
+}
+
+/** Reads the competition, fixes the metric first and then the task, and cuts the folds. A later attempt keeps what the first fixed. */
+export async function analyze(run: RunContext): Promise<Analysis> {
+  run.voice.update({ stage: 'analyze', message: 'reading the competition' });
+  const { slug } = run.spec;
+  const competition = await callKaggle(run, 'reading the competition', () => run.kaggle.getCompetition(slug, { signal: run.signal }));
+  const pages = await callKaggle(run, 'reading its pages', () => run.kaggle.getPages(slug, { signal: run.signal }));
+  run.log.info(`competition: ${competition.title} (${competition.slug})`);
+  const data = await run.stopwatch.measure('download', () => fetchData(run));
+  run.voice.update({ message: 'looking at the data' });
+  const before = run.earlier.task;
+  const same = before !== null && sameData(before.data, data.files);
+  if (before !== null && !same) note(run, "The competition's files changed since the attempt before: its solutions are set aside.");
+  const fixed = same && before !== null ? before : await profileTask(run, { competition, pages, data });
+  const seed = before?.seed ?? run.spec.seed;
+  const setUp = { data_dir: data.dir, work_dir: join(run.workDir, 'harness'), profile: fixed.profile, metric: fixed.metric, seed };
+  await run.stopwatch.measure('profile', () => callHarness(run, 'fix_task', setUp));
+  const folds = await run.stopwatch.measure('cut', () => callHarness(run, 'cut', { fold_count: same ? (before?.foldCount ?? null) : null }));
+  const foldHash = await hashFolds(folds);
+  const resumable = same && before?.foldHash === foldHash && before.foldCount === folds.fold_count;
+  const task: Task = { ...fixed, seed, folds, foldCount: folds.fold_count, foldHash, data: data.files, competition, dataDir: data.dir };
+  if (!resumable) await writeTask(run, task);
+  describeTask(run, task);
+  return { task, resumable };
+}
+
+async function profileTask(
+  run: RunContext,
+  found: { competition: Competition; pages: CompetitionPage[]; data: CompetitionData },
+): Promise<{ profile: TaskProfile; metric: FixedMetric }> {
+  const { competition, pages, data } = found;
+  const { metric: named, asked } = findMetric({ apiMetric: competition.evaluationMetric, pages });
+  const description = pages
+    .map((page) => `# ${page.name}\n${page.content}`)
+    .join('\n\n')
+    .slice(0, MAX_DESCRIPTION_CHARS);
+  const profile = await run.stopwatch.measure('profile', () =>
+    callHarness(run, 'profile', { data_dir: data.dir, description, slug: run.spec.slug, metric: named }),
+  );
+  const metric = fitMetric(named ?? defaultMetric(profile, asked), profile);
+  return { profile, metric };
+}
+
+async function writeTask(run: RunContext, task: Task): Promise<void> {
+  const { profile, metric, seed, foldCount, foldHash, data } = task;
+  await run.journal.append({ type: 'task-fixed', profile, metric, seed, foldCount, foldHash, data: [...data] });
+}
+
+function describeTask(run: RunContext, task: Task): void {
+  const { profile, metric } = task;
+  const target = profile.targets.map((one) => `${one.name} (${one.type})`).join(', ');
+  run.log.info(`task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`);
+  run.log.info(`metric: ${metric.display_name} (${metric.direction}), found in: ${metric.source}${metric.proxy ? ', nearest that we compute' : ''}`);
+  for (const warning of profile.warnings.slice(0, 20)) note(run, warning);
+  if (metric.proxy) note(run, `The competition's own metric (${metric.display_name}) is not one that we compute: ${metric.id} stands in for it.`);
+  run.voice.update({ metric: metric.id, direction: metric.direction, message: `task understood: ${target}`.slice(0, 300) });
+}
+
+function note(run: RunContext, text: string): void {
+  run.notes.push(text);
+  run.log.warn(text);
+}
+
+function sameData(left: readonly { name: string; sha256: string }[], right: readonly { name: string; sha256: string }[]): boolean {
+  return left.length === right.length && left.every((file, index) => file.name === right[index]?.name && file.sha256 === right[index]?.sha256);
+}
+
+/** SHA-256 over what the runs are given to answer: the same folds and keys give the same value, whatever the labels. */
+async function hashFolds(folds: CutReply): Promise<string> {
+  const hash = createHash('sha256');
+  for (const folder of [...folds.runs, ...(folds.final_run ? [folds.final_run] : [])]) {
+    hash.update(`${folder.run_id} ${folder.train_rows} ${folder.predict_rows} ${folder.predict_kind}\n`);
+    const sample = join(folder.predict_dir, 'rows.csv');
+    if (await stat(sample).catch(() => null)) await pipeline(createReadStream(sample), hash, { end: false });
+  }
+  return hash.digest('hex');
+}

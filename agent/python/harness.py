@@ -1,0 +1,11 @@
+"""Entry of the trusted harness: `python -I agent/python/harness.py`. Speaks JSON lines on stdin and stdout; logs go to stderr."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from kaggle_harness.server import serve  # noqa: E402  (the folder must be on the path first: -I leaves it out)
+
+if __name__ == "__main__":
+    sys.exit(serve())

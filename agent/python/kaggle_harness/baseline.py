@@ -1,0 +1,59 @@
+"""The constant baseline: the best constant of each fold's training rows, graded like any solution."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metrics
+from .folds import Folds
+from .layout import TargetLayout
+from .metric_table import METRICS
+from .solutions import Solution, empty_solution
+from .task import Task
+
+
+def make_baseline(task: Task, folds: Folds) -> Solution:
+    """Solution 0: nested constants out of fold, the constant of all labelled rows for the test."""
+    solution = empty_solution(task, 0)
+    solution.is_raw = METRICS[task.metric_id].needs != "label"
+    for fold in range(folds.count):
+        train = folds.training_rows(fold, task.times)
+        solution.oof[folds.validation_rows(fold)] = _constants(task, train)
+        solution.graded.add(fold)
+    solution.final = np.tile(_constants(task, np.arange(task.n_train)), (task.n_test, 1))
+    return solution
+
+
+def _constants(task: Task, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    parts = [_constant(task.metric_id, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)]
+    return np.concatenate(parts)
+
+
+def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDArray[np.float64]:
+    if target.classes is not None:
+        shares = np.bincount(truth, minlength=len(target.classes)) / len(truth)
+        if METRICS[metric_id].needs == "label":
+            shares = _best_class(metric_id, truth, len(target.classes))
+        return shares[1:] if target.stop - target.start == 1 else shares
+    if metric_id.startswith("rmsle"):
+        return np.array([np.expm1(np.mean(np.log1p(np.maximum(truth, 0))))])
+    if metric_id in ("mae", "medae", "smape"):
+        return np.array([np.median(truth)])
+    if metric_id == "mape":
+        return np.array([_weighted_median(truth, 1 / np.maximum(np.abs(truth), 1e-9))])
+    return np.array([np.mean(truth)])
+
+
+def _best_class(metric_id: str, truth: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Certainty for the class that scores best when every row gets it; the most frequent one on a tie."""
+    counts = np.bincount(truth, minlength=classes)
+    tried = np.argsort(-counts, kind="stable")[:50]
+    values = [metrics.FUNCTIONS[metric_id](truth, np.full(len(truth), c)) for c in tried]
+    return np.eye(classes)[tried[int(np.argmax(values))]]
+
+
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])

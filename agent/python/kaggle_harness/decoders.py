@@ -1,0 +1,122 @@
+"""Decoders turn raw scores into decisions. Fitted on other folds than the one they are scored on; parameters are plain numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metrics
+from .layout import Layout, TargetLayout, default_labels
+from .metric_table import METRICS
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Decoder = list[dict[str, Any]]
+"""One entry a target: `kind` is `argmax`, `threshold`, `prior-power`, `cut-points`, `clip` or `identity`."""
+
+_FIT_ROWS = 50_000
+
+
+def fit_decoder(metric_id: str, layout: Layout, truth: list[NDArray[Any]], scores: Array) -> Decoder:
+    """Chooses the decoder's parameters on these rows."""
+    return [_fit_target(metric_id, target, truth[i], scores) for i, target in enumerate(layout.targets)]
+
+
+def apply_labels(decoder: Decoder, layout: Layout, scores: Array) -> list[Codes]:
+    """Decided class codes a target (numbers and probabilities: the likeliest class)."""
+    return [_decide(decoder[i], target, scores) for i, target in enumerate(layout.targets)]
+
+
+def apply_values(decoder: Decoder, layout: Layout, scores: Array) -> Array:
+    """Scores with numbers clipped and class rows made to sum to 1; the shape stays."""
+    out = scores.copy()
+    for entry, target in zip(decoder, layout.targets, strict=True):
+        part = slice(target.start, target.stop)
+        if target.classes is None:
+            low, high = entry.get("low"), entry.get("high")
+            if low is not None or high is not None:
+                out[:, part] = np.clip(out[:, part], low, high)
+        elif target.stop - target.start > 1 and entry["kind"] == "clip":
+            out[:, part] = metrics.probabilities(out[:, part])
+        elif entry["kind"] == "clip":
+            out[:, part] = np.clip(out[:, part], entry["low"], entry["high"])
+    return out
+
+
+def _fit_target(metric_id: str, target: TargetLayout, truth: NDArray[Any], scores: Array) -> dict[str, Any]:
+    if target.classes is None:
+        return {"kind": "clip", "low": 0.0, "high": None} if metric_id.startswith("rmsle") else {"kind": "identity"}
+    if METRICS[metric_id].needs != "label":
+        is_probability = metric_id.startswith("logloss") or metric_id == "brier"
+        return {"kind": "clip", "low": 1e-15, "high": 1 - 1e-15} if is_probability else {"kind": "identity"}
+    if len(truth) > _FIT_ROWS:
+        keep = np.arange(0, len(truth), -(-len(truth) // _FIT_ROWS))
+        truth, scores = truth[keep], scores[keep]
+    if metric_id == "qwk":
+        return {"kind": "cut-points", "cuts": _fit_cuts(truth, expected_class(target, scores), len(target.classes))}
+    if metric_id in ("accuracy", "f1_micro"):
+        return {"kind": "argmax"}
+    if target.stop - target.start == 1:
+        return {"kind": "threshold", "threshold": _fit_threshold(metric_id, truth, scores[:, target.start])}
+    return _fit_power(metric_id, target, truth, scores)
+
+
+def _fit_threshold(metric_id: str, truth: Codes, score: Array) -> float:
+    """The middle of the best plateau of thresholds, so that one lucky row does not decide."""
+    candidates = np.unique(np.quantile(score, np.linspace(0, 1, 201)))
+    middles = np.concatenate(([candidates[0] - 1e-6], (candidates[1:] + candidates[:-1]) / 2))
+    function = metrics.FUNCTIONS[metric_id]
+    values = np.array([function(truth, (score > t).astype(np.int64)) for t in middles])
+    if len(values) > 9:
+        padded = np.pad(values, 2, mode="edge")
+        values = 0.5 * values + 0.5 * np.convolve(padded, np.full(5, 0.2), mode="valid")
+    return float(middles[int(np.argmax(values))])
+
+
+def _fit_power(metric_id: str, target: TargetLayout, truth: Codes, scores: Array) -> dict[str, Any]:
+    """Divides class scores by a power of their mean: one number to fit, however many classes. 0 unless clearly better."""
+    part = metrics.probabilities(target.pick(scores))
+    mean = np.maximum(part.mean(axis=0), 1e-6)
+    function = metrics.FUNCTIONS[metric_id]
+    best, best_value = 0.0, function(truth, np.argmax(part, axis=1))
+    for power in (0.15, 0.3, 0.45, 0.6, 0.8, 1.0):
+        value = function(truth, np.argmax(part / mean**power, axis=1))
+        if value > best_value + 1e-4:
+            best, best_value = power, value
+    return {"kind": "prior-power", "power": best, "mean": mean.tolist()}
+
+
+def expected_class(target: TargetLayout, scores: Array) -> Array:
+    """Mean class code under the scores, for ordered classes."""
+    part = metrics.probabilities(target.pick(scores))
+    return part @ np.arange(part.shape[1], dtype=np.float64)
+
+
+def _fit_cuts(truth: Codes, value: Array, classes: int) -> list[float]:
+    """Cut points of ordered classes: start where the class shares agree, then move one at a time."""
+    shares = np.cumsum(np.bincount(truth, minlength=classes))[:-1] / len(truth)
+    starts = [np.quantile(value, shares), np.arange(classes - 1) + 0.5]
+    best = max(starts, key=lambda cuts: metrics.qwk(truth, np.searchsorted(np.sort(cuts), value)))
+    cuts = np.sort(np.asarray(best, dtype=np.float64))
+    if classes > 50:
+        return cuts.tolist()
+    score = metrics.qwk(truth, np.searchsorted(cuts, value))
+    for width in (0.3, 0.1, 0.03):
+        for i in range(classes - 1):
+            for step in (-width, width):
+                moved = cuts.copy()
+                moved[i] += step
+                if np.all(np.diff(moved) >= 0) and (new := metrics.qwk(truth, np.searchsorted(moved, value))) > score + 1e-6:
+                    cuts, score = moved, new
+    return cuts.tolist()
+
+
+def _decide(entry: dict[str, Any], target: TargetLayout, scores: Array) -> Codes:
+    if entry["kind"] == "threshold":
+        return (scores[:, target.start] > entry["threshold"]).astype(np.int64)
+    if entry["kind"] == "cut-points":
+        return np.searchsorted(np.asarray(entry["cuts"]), expected_class(target, scores)).astype(np.int64)
+    if entry["kind"] == "prior-power":
+        part = metrics.probabilities(target.pick(scores))
+        return np.argmax(part / np.asarray(entry["mean"]) ** entry["power"], axis=1).astype(np.int64)
+    return default_labels(target, scores) if target.classes is not None else np.zeros(len(scores), dtype=np.int64)

@@ -1,0 +1,75 @@
+"""How score columns belong to targets: one column for a number or a positive class, one a class for more classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metrics
+from .metric_table import METRICS
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TargetLayout:
+    """Score columns `start:stop` of one target. `classes` None = a number."""
+
+    name: str
+    type: str
+    classes: list[str] | None
+    start: int
+    stop: int
+
+    def pick(self, scores: Array) -> Array:
+        """(n,) for a number or a positive class, else (n, classes)."""
+        return scores[:, self.start] if self.stop - self.start == 1 else scores[:, self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All targets of the task and the names of all score columns in order."""
+
+    targets: list[TargetLayout]
+    columns: list[str]
+
+    def describe(self) -> list[dict[str, str | None]]:
+        """For task.json: each score column, its target, its class (None = a number)."""
+        rows: list[dict[str, str | None]] = []
+        for target in self.targets:
+            for i in range(target.start, target.stop):
+                classes = target.classes
+                label = None if classes is None else classes[1] if target.stop - target.start == 1 else classes[i - target.start]
+                rows.append({"name": self.columns[i], "target": target.name, "class": label})
+        return rows
+
+
+def make_layout(targets: list[dict]) -> Layout:
+    """Layout of a profile's targets. A single multi-class target's columns are `<target>=<class>`."""
+    made: list[TargetLayout] = []
+    columns: list[str] = []
+    for target in targets:
+        classes = target["classes"]
+        names = [target["name"]] if classes is None or len(classes) == 2 else [f"{target['name']}={c}" for c in classes]
+        made.append(TargetLayout(target["name"], target["type"], classes, len(columns), len(columns) + len(names)))
+        columns.extend(names)
+    return Layout(made, columns)
+
+
+def default_labels(target: TargetLayout, scores: Array) -> NDArray[np.int64]:
+    """Codes without any fitted decoder: the likeliest class."""
+    part = target.pick(scores)
+    return (part > 0.5).astype(np.int64) if part.ndim == 1 else np.argmax(part, axis=1).astype(np.int64)
+
+
+def measure(metric_id: str, layout: Layout, truth: list[NDArray], scores: Array, labels: list[NDArray[np.int64]] | None = None) -> float:
+    """The metric, averaged over targets. `labels`: decided codes for label metrics (default: likeliest). Raises metrics.Undefined."""
+    function = METRICS[metric_id]
+    total = 0.0
+    for i, target in enumerate(layout.targets):
+        if function.needs == "label":
+            decided = labels[i] if labels is not None else default_labels(target, scores)
+            total += metrics.FUNCTIONS[metric_id](truth[i], decided)
+        else:
+            total += metrics.FUNCTIONS[metric_id](truth[i], target.pick(scores))
+    return total / len(layout.targets)

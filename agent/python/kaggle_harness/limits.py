@@ -1,0 +1,12 @@
+"""What the harness refuses to read. Every number bounds memory or time against hostile files."""
+
+FILE_BYTES = 4 << 30  # unpacked bytes of one table
+COLUMNS = 20_000
+ROWS = 50_000_000
+CELL_BYTES = 1 << 20
+NAME_CHARACTERS = 500  # a column name or a class label
+CLASSES = 1_000
+FILES_LISTED = 20_000
+DESCRIPTION_CHARACTERS = 200_000
+CSV_COPY_BYTES = 256 << 20  # above this a run folder holds parquet only
+BLOCK_BYTES = 16 << 20  # a CSV row must fit in one block

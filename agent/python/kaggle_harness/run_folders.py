@@ -1,0 +1,153 @@
+"""Writes what one run may see: TRAIN_DIR with labels, PREDICT_DIR without. Same task, same folds: same bytes."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from .folds import Folds, random_of
+from .limits import CSV_COPY_BYTES
+from .metric_table import METRICS
+from .task import Task
+
+KEY = "key"
+_FIXED_TIME = (946_684_800, 946_684_800)  # 2000-01-01: time stamps must not tell runs apart
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `rows[j]` = the row of the task's features behind the j-th row of PREDICT, `keys[j]` = its key."""
+
+    run_id: str
+    fold: int | None
+    folder: Path
+    predict_kind: str
+    rows: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    train_rows: int
+
+    def reply(self) -> dict[str, Any]:
+        """RunFolders of the protocol."""
+        return {
+            "run_id": self.run_id,
+            "fold": self.fold,
+            "train_dir": str(self.folder / "train"),
+            "predict_dir": str(self.folder / "predict"),
+            "predict_kind": self.predict_kind,
+            "train_rows": self.train_rows,
+            "predict_rows": len(self.rows),
+        }
+
+
+def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
+    """Writes the folders of one fold (None = the final run over all labelled rows) and returns who is who in them."""
+    run_id = "final" if fold is None else f"fold-{fold}"
+    tests = np.arange(task.n_train, task.n_train + task.n_test)
+    if fold is None:
+        train, kind, predict = np.arange(task.n_train), "test", tests
+    elif task.predicts_test_in_folds:
+        train, kind = folds.training_rows(fold, task.times), "validation+test"
+        predict = np.concatenate([folds.validation_rows(fold), tests])
+    else:
+        train, kind, predict = folds.training_rows(fold, task.times), "validation", folds.validation_rows(fold)
+    rng = random_of(task, "run", folds.count, run_id)
+    predict = predict[rng.permutation(len(predict))]
+    keys = rng.permutation(len(train) + len(predict)).astype(np.int64) + 1
+    folder = task.work_dir / "runs" / run_id
+    run = Run(run_id, fold, folder, kind, predict, keys[len(train) :], len(train))
+    partial = folder.with_name(f".{run_id}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "train").mkdir(parents=True)
+    (partial / "predict").mkdir()
+    renamed = _fresh_groups(task, rng)
+    _write_table(partial / "train", "train", _visible(task, train, keys[: len(train)], renamed, _label_columns(task, train)))
+    _write_table(partial / "predict", "rows", _visible(task, predict, run.keys, renamed, {}))
+    _write_sample(partial / "predict" / "sample.csv", task, run.keys)
+    described = json.dumps(_describe(task, folds), indent=1, ensure_ascii=False, sort_keys=True)
+    (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
+    for place in (*sorted(partial.rglob("*")), partial):
+        os.utime(place, _FIXED_TIME)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return run
+
+
+def _fresh_groups(task: Task, rng: np.random.Generator) -> pa.Array | None:
+    """New numbers for groups whose names would tell test from validation."""
+    if task.groups is None or not task.group_is_telling:
+        return None
+    names, codes = np.unique(task.groups, return_inverse=True)
+    return pa.array(rng.permutation(len(names))[codes] + 1)
+
+
+def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], groups: pa.Array | None, labels: dict[str, pa.Array]) -> pa.Table:
+    index = pa.array(rows)
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {KEY: pa.array(keys)}
+    for name in task.features.column_names:
+        source = groups if groups is not None and name == task.profile["group_column"] else task.features.column(name)
+        columns[name if name != KEY else "key_"] = source.take(index)
+    columns.update(labels)
+    return pa.table(columns)
+
+
+def _label_columns(task: Task, rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+    made: dict[str, pa.Array] = {}
+    for target, truth in zip(task.layout.targets, task.truth, strict=True):
+        values = truth[rows]
+        made[target.name] = pa.array(values) if target.classes is None else pa.array(target.classes).take(pa.array(values))
+    return made
+
+
+def _write_table(folder: Path, name: str, table: pa.Table) -> None:
+    table = table.combine_chunks()
+    pq.write_table(table, folder / f"{name}.parquet", compression="snappy")
+    if table.nbytes <= CSV_COPY_BYTES:
+        pa_csv.write_csv(table, folder / f"{name}.csv", pa_csv.WriteOptions(quoting_style="needed"))
+
+
+def _write_sample(path: Path, task: Task, keys: NDArray[np.int64]) -> None:
+    columns: dict[str, pa.Array] = {KEY: pa.array(keys)}
+    for target in task.layout.targets:
+        width = target.stop - target.start
+        value = 0.0 if target.classes is None else 0.5 if width == 1 else 1 / width
+        for i in range(target.start, target.stop):
+            columns[task.layout.columns[i]] = pa.array(np.full(len(keys), value))
+    pa_csv.write_csv(pa.table(columns), path, pa_csv.WriteOptions(quoting_style="needed"))
+
+
+def _describe(task: Task, folds: Folds) -> dict[str, Any]:
+    """task.json: equal for every run, so that a program cannot tell which fold it is in."""
+    profile = task.profile
+    metric = METRICS[task.metric_id]
+    given = [n if n != KEY else "key_" for n in task.features.column_names]
+    return {
+        "schema_version": 1,
+        "kind": "rows",
+        "shape": task.shape,
+        "key_column": KEY,
+        "targets": [{"name": t.name, "type": t.type, "classes": t.classes} for t in task.layout.targets],
+        "metric": {"id": metric.id, "direction": metric.direction, "needs": metric.needs},
+        "prediction": "value" if all(t.classes is None for t in task.layout.targets) else "probability",
+        "score_columns": task.layout.describe(),
+        "id_columns": [n for n in task.id_columns if n in given],
+        "group_column": profile["group_column"],
+        "time_column": profile["time_column"],
+        "weight_column": None,
+        "horizon": folds.horizon,
+        "gap": folds.gap,
+        "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
+        "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
+        "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},
+        "quantiles": None,
+        "k": None,
+        "transductive": True,
+        "effort": "normal",
+    }

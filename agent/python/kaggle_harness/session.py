@@ -1,0 +1,261 @@
+"""The methods of the protocol over one competition: what was read, fixed, cut, graded so far."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import baseline as baseline_part
+from . import blend as blend_part
+from . import evaluate as evaluate_part
+from . import state as state_part
+from .errors import BadOutput, Refused
+from .folds import Folds, make_folds
+from .metric_table import METRICS
+from .profile import Competition, make_profile
+from .run_folders import Run, write_run
+from .scores_file import read_output
+from .solutions import Solution, empty_solution
+from .submission import encode_file, submission_columns, write_atomically
+from .task import Task, load_task
+from .validate import validate_file
+
+_PACKAGES = ("numpy", "pyarrow", "pandas", "scipy", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu")
+
+
+class Session:
+    """State of one harness process. Methods take and return the protocol's JSON values."""
+
+    def __init__(self) -> None:
+        self._competition: Competition | None = None
+        self._task: Task | None = None
+        self._folds: Folds | None = None
+        self._runs: dict[str, Run] = {}
+        self._solutions: dict[int, Solution] = {}
+
+    def hello(self) -> dict[str, Any]:
+        """Versions; packages that are not installed are left out."""
+        packages: dict[str, str] = {}
+        for name in _PACKAGES:
+            try:
+                packages[name] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return {"python": platform.python_version(), "packages": packages, "pid": os.getpid()}
+
+    def profile(self, data_dir: str, description: str, slug: str, metric: dict[str, Any] | None) -> dict[str, Any]:
+        """Reads the folder (kept for fix_task) and describes the task."""
+        if metric is not None and metric["id"] not in METRICS:
+            raise Refused(f"unknown metric {metric['id']}")
+        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"])
+
+    def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
+        """Fixes task and metric; anything graded before is forgotten."""
+        self._task = load_task(self._read(data_dir), profile, metric, seed, Path(work_dir))
+        self._folds, self._runs, self._solutions = None, {}, {}
+        return {}
+
+    def baseline(self) -> dict[str, Any]:
+        """Constant predictions as solution 0."""
+        started = time.monotonic()
+        task, folds = self._need_task(), self._need_folds(None)
+        solution = baseline_part.make_baseline(task, folds)
+        self._solutions[0] = solution
+        return {"evaluation": self._finish(solution, started)}
+
+    def cut(self, fold_count: int | None) -> dict[str, Any]:
+        """Writes the run folders; again with the same count: the same folders, untouched."""
+        started = time.monotonic()
+        task = self._need_task()
+        folds = self._need_folds(fold_count)
+        wanted: list[int | None] = list(range(folds.count))
+        if not task.predicts_test_in_folds:
+            wanted.append(None)
+        for fold in wanted:
+            run_id = "final" if fold is None else f"fold-{fold}"
+            if run_id not in self._runs or not self._runs[run_id].folder.is_dir():
+                self._runs[run_id] = write_run(task, folds, fold)
+        final = self._runs.get("final")
+        return {
+            "fold_count": folds.count,
+            "runs": [self._runs[f"fold-{f}"].reply() for f in range(folds.count)],
+            "final_run": None if final is None else final.reply(),
+            "seconds": round(time.monotonic() - started, 4),
+        }
+
+    def grade_fold(self, solution: int, run_id: str, out_dir: str) -> dict[str, Any]:
+        """Scores one fold's output. A refused output is a reply with `failure`, and leaves nothing behind."""
+        started = time.monotonic()
+        task, run = self._need_task(), self._need_run(run_id)
+        if run.fold is None or solution < 1:
+            raise Refused(f"run {run_id} of solution {solution} cannot be graded: it is no fold, or the number is the baseline's")
+        try:
+            scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+        except BadOutput as error:
+            return {"fold": run.fold, "score": None, "rows": 0, "failure": str(error), "seconds": round(time.monotonic() - started, 4)}
+        kept = self._solutions.setdefault(solution, empty_solution(task, solution))
+        if run.fold in kept.graded or kept.evaluation is not None:
+            raise Refused(f"fold {run.fold} of solution {solution} is graded already")
+        in_train = run.rows < task.n_train
+        rows = run.rows[in_train]
+        kept.oof[rows] = scores[in_train]
+        if not in_train.all():
+            kept.test_sum[run.rows[~in_train] - task.n_train] += scores[~in_train]
+            kept.test_count += 1
+        kept.is_raw = kept.is_raw and is_raw
+        kept.graded.add(run.fold)
+        score = evaluate_part.fold_score(task, rows, scores[in_train])
+        seconds = time.monotonic() - started
+        kept.seconds += seconds
+        return {"fold": run.fold, "score": score, "rows": len(rows), "failure": None, "seconds": round(seconds, 4)}
+
+    def take_final(self, solution: int, out_dir: str) -> dict[str, Any]:
+        """Keeps the scores of the separate final run as the solution's test scores."""
+        task, run = self._need_task(), self._need_run("final")
+        kept = self._need_solution(solution)
+        try:
+            scores, _ = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+        except BadOutput as error:
+            return {"failure": str(error)}
+        kept.final = np.empty_like(kept.test_sum)
+        kept.final[run.rows - task.n_train] = scores
+        return {"failure": None}
+
+    def finish_solution(self, solution: int) -> dict[str, Any]:
+        """Evaluates a solution whose folds are all graded."""
+        started = time.monotonic()
+        kept, folds = self._need_solution(solution), self._need_folds(None)
+        if kept.evaluation is not None:
+            return kept.evaluation
+        missing = sorted(set(range(folds.count)) - kept.graded)
+        if missing:
+            raise Refused(f"solution {solution} is not finished: fold {missing[0]} is not graded")
+        return self._finish(kept, started)
+
+    def blend(self, solution: int, members: list[int]) -> dict[str, Any]:
+        """Blends finished solutions that gave raw scores, as a new solution."""
+        started = time.monotonic()
+        task, folds = self._need_task(), self._need_folds(None)
+        if solution in self._solutions or len(set(members)) != len(members):
+            raise Refused(f"the blend's number {solution} is taken, or a member is named twice")
+        kept = [self._need_solution(m) for m in members]
+        for member in kept:
+            if member.evaluation is None or not member.is_raw or member.number == 0:
+                raise Refused(f"solution {member.number} cannot be blended: it is not finished, or it wrote decisions instead of raw scores")
+        made = blend_part.blend(task, folds, [m.oof for m in kept], [m.test_scores() for m in kept])
+        new = empty_solution(task, solution)
+        new.oof, new.final, new.decoder = made.oof, made.test, made.measured.decoder
+        new.evaluation = evaluate_part.reply(solution, made.measured, [], time.monotonic() - started)
+        self._solutions[solution] = new
+        weights = [{"solution": m, "weight": round(float(w), 6)} for m, w in zip(members, made.weights, strict=True)]
+        return {"evaluation": new.evaluation, "weights": weights, "nested": True}
+
+    def write_submission(self, solution: int, path: str) -> dict[str, Any]:
+        """Decodes, writes atomically, validates what was written."""
+        task, kept = self._need_task(), self._need_solution(solution)
+        scores = kept.test_scores()
+        if kept.decoder is None or scores is None:
+            raise Refused(f"solution {solution} has no evaluation or no test scores yet")
+        assert self._competition is not None
+        columns = submission_columns(task, self._competition, scores, kept.decoder)
+        write_atomically(Path(path), encode_file(task.profile["submission"], columns))
+        return self.validate(path)
+
+    def validate(self, path: str) -> dict[str, Any]:
+        """Checks any file against the submission schema."""
+        task = self._need_task()
+        assert self._competition is not None
+        return validate_file(task, self._competition, Path(path))
+
+    def save_state(self, path: str, solutions: list[int]) -> dict[str, Any]:
+        """Writes finished solutions for a later attempt."""
+        kept = [self._need_solution(s) for s in solutions]
+        if any(s.evaluation is None for s in kept):
+            raise Refused("only finished solutions can be saved")
+        return state_part.save_state(self._need_task(), self._need_folds(None), kept, Path(path))
+
+    def load_state(self, path: str) -> dict[str, Any]:
+        """Takes over solutions of an earlier attempt at the same task."""
+        folds = self._need_folds(None)
+        loaded = state_part.load_state(self._need_task(), folds, Path(path))
+        for solution in loaded:
+            solution.graded = set(range(folds.count))
+            self._solutions[solution.number] = solution
+        return {"evaluations": [s.evaluation for s in loaded]}
+
+    def _finish(self, solution: Solution, started: float) -> dict[str, Any]:
+        measured = evaluate_part.evaluate(self._need_task(), self._need_folds(None), solution.oof, solution.is_raw)
+        seconds = solution.seconds + time.monotonic() - started
+        solution.decoder = measured.decoder
+        solution.evaluation = evaluate_part.reply(solution.number, measured, self._checks(solution, measured), seconds)
+        return solution.evaluation
+
+    def _checks(self, solution: Solution, measured: evaluate_part.Measured) -> list[dict[str, Any]]:
+        """What a person should look at: a score too good to be true, a test distribution far from the out-of-fold one."""
+        task, checks = self._need_task(), []
+        metric = METRICS[task.metric_id]
+        perfect = measured.score >= 0.9999 if metric.direction == "maximize" else measured.score <= 1e-9
+        checks.append({"name": "not perfect", "ok": not perfect, "detail": "the score is perfect: look for a leak" if perfect else "the score leaves room"})
+        test = solution.test_scores()
+        if test is not None and solution.number != 0:
+            oof = solution.oof[~np.isnan(solution.oof[:, 0])]
+            spread = np.maximum(oof.std(axis=0), 1e-9)
+            shift = float(np.max(np.abs(oof.mean(axis=0) - test.mean(axis=0)) / spread))
+            checks.append({"name": "test like out-of-fold", "ok": shift < 0.5, "detail": f"means differ by at most {shift:.2f} standard deviations"})
+        return checks
+
+    def _read(self, data_dir: str, again: bool = False) -> Competition:
+        if again or self._competition is None or self._competition.data_dir != Path(data_dir):
+            self._competition = Competition(Path(data_dir))
+        return self._competition
+
+    def _need_task(self) -> Task:
+        if self._task is None:
+            raise Refused("fix_task must come first")
+        return self._task
+
+    def _need_folds(self, fold_count: int | None) -> Folds:
+        """The fold vector, made once. It is stored beside the runs, for a resumed attempt to go on with the same one."""
+        task = self._need_task()
+        if self._folds is not None and fold_count in (None, self._folds.count):
+            return self._folds
+        if self._folds is not None and any(n > 0 for n in self._solutions):
+            raise Refused(f"the folds are cut already ({self._folds.count}); another count would make scores incomparable")
+        place = task.work_dir / "harness" / "folds.json"
+        self._runs = {}
+        self._folds = _read_folds(place, task, fold_count) or make_folds(task, fold_count)
+        text = {"count": self._folds.count, "asked": fold_count, "vector": self._folds.vector.tolist(), "train_end": self._folds.train_end}
+        text |= {"horizon": self._folds.horizon, "gap": self._folds.gap, "salt": task.salt.hex()}
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(place, json.dumps(text).encode(), 0o600)
+        if 0 in self._solutions:
+            self._solutions[0] = baseline_part.make_baseline(task, self._folds)
+            self._finish(self._solutions[0], time.monotonic())
+        return self._folds
+
+    def _need_run(self, run_id: str) -> Run:
+        if run_id not in self._runs:
+            raise Refused(f"there is no run {run_id[:40]}; call cut first")
+        return self._runs[run_id]
+
+    def _need_solution(self, number: int) -> Solution:
+        if number not in self._solutions:
+            raise Refused(f"solution {number} is unknown")
+        return self._solutions[number]
+
+
+def _read_folds(place: Path, task: Task, fold_count: int | None) -> Folds | None:
+    """Folds of an earlier attempt in the same folder, if they are of this task (same features, same seed) and count."""
+    try:
+        kept = json.loads(place.read_text())
+        vector = np.asarray(kept["vector"], dtype=np.int64)
+        if kept["salt"] != task.salt.hex() or len(vector) != task.n_train or fold_count not in (None, kept["asked"], kept["count"]):
+            return None
+        return Folds(int(kept["count"]), vector, kept["train_end"], kept["horizon"], kept["gap"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

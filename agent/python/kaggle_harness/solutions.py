@@ -1,0 +1,40 @@
+"""What the harness keeps of each solution: out-of-fold scores, test scores, its evaluation."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoders import Decoder
+from .task import Task
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Solution:
+    """`oof` (n_train, columns): NaN where not validated. `test_sum` / `test_count`: folds' scores of the test rows, summed."""
+
+    number: int
+    oof: Array
+    test_sum: Array
+    test_count: int = 0
+    final: Array | None = None
+    is_raw: bool = True
+    graded: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    evaluation: dict[str, Any] | None = None
+    decoder: Decoder | None = None
+
+    def test_scores(self) -> Array | None:
+        """Scores of the test rows: the final run's where there is one, else the mean over folds."""
+        if self.final is not None:
+            return self.final
+        return self.test_sum / self.test_count if self.test_count else None
+
+
+def empty_solution(task: Task, number: int) -> Solution:
+    """A solution of which nothing is graded yet."""
+    columns = len(task.layout.columns)
+    return Solution(number, np.full((task.n_train, columns), np.nan), np.zeros((task.n_test, columns)))

@@ -1,0 +1,81 @@
+"""What a resumed attempt needs: finished solutions' scores in an npz without pickles, bound to the fold vector."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import Refused
+from .folds import Folds
+from .solutions import Solution
+from .submission import write_atomically
+from .task import Task
+
+
+def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) -> dict[str, Any]:
+    """Writes atomically, readable by the owner only (it holds out-of-fold scores, no labels)."""
+    listed = [
+        {
+            "number": s.number,
+            "test_count": s.test_count,
+            "is_raw": s.is_raw,
+            "has_final": s.final is not None,
+            "seconds": s.seconds,
+            "evaluation": s.evaluation,
+            "decoder": s.decoder,
+        }
+        for s in solutions
+    ]
+    meta = {"version": 1, "folds": folds.digest(), "metric": task.metric_id, "columns": task.layout.columns, "solutions": listed}
+    arrays: dict[str, np.ndarray] = {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8), "vector": folds.vector}
+    for solution in solutions:
+        arrays[f"oof_{solution.number}"] = solution.oof
+        arrays[f"test_{solution.number}"] = solution.test_sum
+        if solution.final is not None:
+            arrays[f"final_{solution.number}"] = solution.final
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    data = stream.getvalue()
+    return {"sha256": write_atomically(path, data, 0o600), "bytes": len(data)}
+
+
+def load_state(task: Task, folds: Folds, path: Path) -> list[Solution]:
+    """Reads the solutions again. Raises Refused when the state belongs to another task or other folds, or is damaged."""
+    data = _read(path)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            meta = json.loads(bytes(arrays["meta"]).decode())
+            if (meta["version"], meta["folds"], meta["metric"], meta["columns"]) != (1, folds.digest(), task.metric_id, task.layout.columns):
+                raise Refused("the saved state belongs to another task, other folds or another metric; start without it")
+            return [_solution(task, entry, arrays) for entry in meta["solutions"]]
+    except (ValueError, KeyError, TypeError, OSError, EOFError, IndexError) as error:
+        raise Refused(f"the saved state cannot be read ({type(error).__name__}); start without it") from error
+
+
+def _read(path: Path) -> bytes:
+    """The raw bytes; npz is a zip, so the table reader's unpacking is not wanted."""
+    import os
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"the saved state cannot be opened ({error.strerror})") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read()
+
+
+def _solution(task: Task, entry: dict[str, Any], arrays: Any) -> Solution:
+    number = int(entry["number"])
+    columns = len(task.layout.columns)
+    oof, test = arrays[f"oof_{number}"], arrays[f"test_{number}"]
+    final = arrays[f"final_{number}"] if entry["has_final"] else None
+    for array, rows in ((oof, task.n_train), (test, task.n_test), *(((final, task.n_test),) if final is not None else ())):
+        if array.shape != (rows, columns) or array.dtype != np.float64:
+            raise ValueError("wrong shape")
+    return Solution(
+        number, oof, test, int(entry["test_count"]), final, bool(entry["is_raw"]), set(), float(entry["seconds"]), entry["evaluation"], entry["decoder"]
+    )  # fmt: skip
+
+

@@ -1,0 +1,76 @@
+"""Groups and time: whether rows of one entity, or rows later than others, must be kept on one side of a fold."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .column_types import time_numbers
+from .metrics import average_ranks
+from .submission_format import is_id_name
+
+if TYPE_CHECKING:
+    from .profile import Competition
+
+_ENTITY = re.compile(
+    r"(^|_|\s)(subject|patient|user|customer|client|group|session|household|family|author|speaker|site|product|store|machine|engine|device|unit)(_?id|_?no|_?number)?$",
+    re.IGNORECASE,
+)
+_TIME_NAME = re.compile(r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour)(_?(num|id|no|index))?$", re.IGNORECASE)
+
+
+def find_group_column(competition: Competition, columns: list[str], id_columns: list[str]) -> str | None:
+    """A column that names an entity with several rows, where the test set has other entities than the training set."""
+    train, test = competition.files.train, competition.files.test
+    best: tuple[int, str] | None = None
+    for column in columns:
+        if not (column in id_columns or is_id_name(column) or _ENTITY.search(column)):
+            continue
+        if competition.typed(column).kind not in ("numeric", "categorical"):
+            continue
+        in_train, in_test = pc.unique(train.column(column).drop_null()), pc.unique(test.column(column).drop_null())
+        if len(in_train) < 10 or len(in_train) > 0.8 * train.rows or len(in_test) < 2:
+            continue
+        shared = pc.sum(pc.is_in(in_test, value_set=in_train)).as_py() or 0
+        if shared <= 0.02 * len(in_test) and (best is None or len(in_train) > best[0]):
+            best = (len(in_train), column)
+    return best[1] if best else None
+
+
+def find_time_column(competition: Competition, columns: list[str]) -> str | None:
+    """A date, or a number named like a time, whose test values all come after the training values."""
+    split = competition.files.train.rows
+    for column in columns:
+        typed = competition.typed(column)
+        if typed.kind != "datetime" and not (typed.kind == "numeric" and _TIME_NAME.search(column)):
+            continue
+        values = time_numbers(typed.values, typed.kind)
+        if values is None:
+            continue
+        train, test = values[:split], values[split:]
+        if np.isnan(train).mean() > 0.05 or np.isnan(test).mean() > 0.05 or len(np.unique(train[~np.isnan(train)])) < 6:
+            continue
+        early = float(np.nanquantile(test, 0.01))
+        if early >= float(np.nanquantile(train, 0.99)) and float(np.nanmax(test)) > float(np.nanmax(train)):
+            return column
+    return None
+
+
+def told_apart(values: pa.ChunkedArray, split: int) -> bool:
+    """Whether a column's order or coverage tells test rows (from `split` on) from training rows. True also when it cannot be judged."""
+    text = pc.cast(values, pa.string())
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        order = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
+    else:
+        order = np.asarray(pc.rank(pc.fill_null(text, ""), tiebreaker="min").to_numpy(zero_copy_only=False), dtype=np.float64)
+    ranks = average_ranks(np.nan_to_num(order, nan=-1.0))
+    tests = len(ranks) - split
+    if tests == 0 or split == 0:
+        return True
+    area = (ranks[split:].sum() - tests * (tests + 1) / 2) / (tests * split)
+    lengths = pc.fill_null(pc.utf8_length(text), 0).to_numpy(zero_copy_only=False)
+    return not 0.45 <= area <= 0.55 or abs(lengths[:split].mean() - lengths[split:].mean()) > 0.5

@@ -1,0 +1,160 @@
+"""The fixed task in memory: typed features of every row, the labels, and how score columns are laid out."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from .column_types import parse_numbers, time_numbers
+from .errors import BadInput, Refused, shown
+from .layout import Layout, make_layout
+from .metric_table import METRICS
+from .profile import Competition, join_keys
+
+Truth = NDArray[Any]
+
+
+@dataclass
+class Task:
+    """`features`: labelled training rows (n_train), then test rows (n_test). `truth`: one array a target over training rows."""
+
+    profile: dict[str, Any]
+    metric_id: str
+    seed: int
+    work_dir: Path
+    features: pa.Table
+    n_train: int
+    n_test: int
+    truth: list[Truth]
+    layout: Layout
+    id_columns: list[str]
+    groups: NDArray[np.int64] | None
+    group_is_telling: bool
+    times: NDArray[np.float64] | None
+    submission_ids: list[pa.ChunkedArray]
+    submission_rows: NDArray[np.int64]
+    salt: bytes
+
+    @property
+    def shape(self) -> str:
+        """`rows`, `groups` or `time`."""
+        return str(self.profile["shape"])
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a larger score is better."""
+        return METRICS[self.metric_id].direction == "maximize"
+
+    @property
+    def predicts_test_in_folds(self) -> bool:
+        """Folds answer validation and test rows together (solution contract, section 3)."""
+        return self.shape != "time" and self.n_test <= 3 * self.n_train
+
+
+def load_task(competition: Competition, profile: dict[str, Any], metric: dict[str, Any], seed: int, work_dir: Path) -> Task:
+    """Builds the task from the folder and the fixed profile. Raises Refused when metric and profile do not fit."""
+    metric_id = metric["id"]
+    if metric_id not in METRICS or METRICS[metric_id].direction != metric["direction"]:
+        raise Refused(f"the metric {shown(metric_id)} with direction {shown(metric['direction'])} is not in the grader's table")
+    _check_metric_fits(metric_id, profile)
+    data = competition.files
+    targets = profile["targets"]
+    truth, labelled = _labels(competition, targets)
+    if len(labelled) < 10:
+        raise BadInput(f"{shown(data.train.name)} has {len(labelled)} labelled rows; at least 10 are needed to score anything.")
+    ids = [c for c in profile["id_columns"] if not _tells(competition, c)]
+    group, time = profile["group_column"], profile["time_column"]
+    names = [*ids, *([group] if group else []), *profile["feature_columns"]]
+    rows = pa.array(np.concatenate([labelled, np.arange(data.train.rows, data.train.rows + data.test.rows)]))
+    columns = {name: competition.typed(name).values for name in dict.fromkeys(names)}
+    everything = pa.table(columns)
+    features = everything if len(rows) == everything.num_rows else everything.take(rows)
+    features = features.combine_chunks()
+    groups = None
+    if group:
+        encoded = pc.dictionary_encode(pc.fill_null(pc.cast(features.column(group), pa.string()), ""))
+        groups = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    times = time_numbers(features.column(time), competition.typed(time).kind) if time else None
+    submission_ids, submission_rows = _submission_order(competition, profile)
+    return Task(
+        profile, metric_id, seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
+        bool(group) and _tells(competition, group), times, submission_ids, submission_rows, _salt(features, len(labelled), seed),
+    )  # fmt: skip
+
+
+def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
+    needs = METRICS[metric_id].needs
+    for target in profile["targets"]:
+        is_number = target["type"] == "regression"
+        if (needs == "value") != is_number and needs != "gini":
+            raise Refused(f'the metric {metric_id} needs {"numbers" if needs == "value" else "classes"}, but the target "{shown(target["name"])}" is {target["type"]}: make the profile again with this metric')
+        if target["classes"] and len(target["classes"]) > 2 and metric_id in ("f1", "gini"):
+            raise Refused(f'the metric {metric_id} is for two classes, but the target "{shown(target["name"])}" has {len(target["classes"])}')
+
+
+def _tells(competition: Competition, column: str) -> bool:
+    from .structure import told_apart
+
+    return told_apart(competition.typed(column).values, competition.files.train.rows)
+
+
+def _labels(competition: Competition, targets: list[dict[str, Any]]) -> tuple[list[Truth], NDArray[np.int64]]:
+    train = competition.files.train
+    raw: list[Truth] = []
+    present = np.ones(train.rows, dtype=bool)
+    for target in targets:
+        column = train.column(target["name"])
+        if target["classes"] is None:
+            numbers = parse_numbers(column, train.format.decimal)
+            if numbers is None:
+                raise BadInput(f'{shown(train.name)}: the target "{shown(target["name"])}" is not a number in every row.')
+            values = pc.cast(numbers, pa.float64()).to_numpy(zero_copy_only=False)
+            present &= ~np.isnan(values)
+        else:
+            codes = pc.index_in(column, value_set=pa.array(target["classes"]))
+            unknown = np.flatnonzero((codes.is_null().to_numpy()) & ~(column.is_null().to_numpy()))
+            if len(unknown):
+                row = int(unknown[0])
+                raise BadInput(f'{shown(train.name)}: row {row + 1} has the label "{shown(column[row].as_py())}", which is no class of "{shown(target["name"])}".')
+            filled = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+            present &= filled >= 0
+            values = filled.astype(np.int64)
+        raw.append(values)
+    rows = np.flatnonzero(present)
+    return [v[rows] for v in raw], rows
+
+
+def _submission_order(competition: Competition, profile: dict[str, Any]) -> tuple[list[pa.ChunkedArray], NDArray[np.int64]]:
+    """Id columns as text and the test row of each submission row: in the sample's order when it covers the test set, else the test's."""
+    from .submission_format import tied_test_column
+
+    data, schema = competition.files, profile["submission"]
+    in_order = np.arange(data.test.rows)
+    if data.sample is None or schema["source"] != "sample-file":
+        return [data.test.column(c) for c in schema["id_columns"]], in_order
+    tied = [tied_test_column(data.sample, c, data.test) for c in schema["id_columns"]]
+    if any(t is None for t in tied):
+        return [data.sample.column(c) for c in schema["id_columns"]], in_order
+    test_keys = join_keys([data.test.column(t) for t in tied if t is not None])
+    sample_keys = join_keys([data.sample.column(c) for c in schema["id_columns"]])
+    positions = pc.index_in(sample_keys, value_set=test_keys.combine_chunks() if isinstance(test_keys, pa.ChunkedArray) else test_keys)
+    if data.sample.rows != data.test.rows or positions.null_count or pc.count_distinct(positions).as_py() != data.test.rows:
+        return [data.test.column(t) for t in tied if t is not None], in_order
+    return [data.sample.column(c) for c in schema["id_columns"]], positions.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _salt(features: pa.Table, n_train: int, seed: int) -> bytes:
+    """Seeds shuffles and keys. Made from all features in their original order, which no run can see, and from no label: the same
+    task gives the same bytes, but a program cannot work out which of its rows are validation rows."""
+    digest = hashlib.sha256(f"{seed}|{n_train}|{features.num_rows}".encode())
+    for column in features.columns:
+        for chunk in column.chunks:
+            for buffer in chunk.buffers():
+                if buffer is not None:
+                    digest.update(buffer)
+    return digest.digest()

@@ -1,0 +1,131 @@
+"""Checks a submission file against the schema. Reports; never repairs."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .column_types import parse_numbers
+from .errors import BadInput, shown
+from .file_bytes import read_bytes
+from .profile import Competition, join_keys
+from .submission import class_texts
+from .table_format import decode_text
+from .tables import TextTable, read_table
+from .task import Task
+
+Checks = list[dict[str, Any]]
+WARNING = "warning: "
+"""Checks whose name starts so never make a file invalid."""
+
+
+def validate_file(task: Task, competition: Competition, path: Path) -> dict[str, Any]:
+    """SubmissionReply of the protocol. A file that cannot be read is invalid, not an error."""
+    checks: Checks = []
+    rows, size, digest = 0, 0, ""
+    try:
+        raw, _ = read_bytes(path)
+        on_disk = path.read_bytes()
+        size, digest = len(on_disk), hashlib.sha256(on_disk).hexdigest()
+        table = read_table(path)
+        rows = table.rows
+        _check_table(task, competition, table, raw, checks)
+    except BadInput as error:
+        _add(checks, "readable", False, str(error))
+    valid = bool(checks) and all(c["ok"] for c in checks if not c["name"].startswith(WARNING))
+    return {"path": str(path), "sha256": digest, "bytes": size, "rows": rows, "valid": valid, "checks": checks}
+
+
+def _add(checks: Checks, name: str, ok: bool, detail: str) -> bool:
+    checks.append({"name": name, "ok": bool(ok), "detail": detail[:500]})
+    return bool(ok)
+
+
+def _check_table(task: Task, competition: Competition, table: TextTable, raw: bytes, checks: Checks) -> None:
+    schema = task.profile["submission"]
+    first_line = decode_text(raw, table.name)[0].split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", errors="replace")
+    same = table.columns == [c.strip() for c in schema["columns"]] and (len(table.columns) == 1 or table.format.separator == schema["separator"])
+    detail = f"{len(table.columns)} columns" if same else f"expected {shown(schema['separator'].join(schema['columns']), 150)}; got {shown(first_line, 150)}"
+    if not _add(checks, "header", same, detail):
+        return
+    expected = len(task.submission_rows)
+    if not _add(checks, "row count", table.rows == expected, f"{table.rows} rows, {expected} expected"):
+        return
+    _check_ids(task, table, checks)
+    for position, column in enumerate(schema["target_columns"]):
+        _check_values(task, competition, table, column, position, checks)
+    if schema["form"] == "class_columns" and all(c["ok"] for c in checks):
+        sums = sum(_numbers(table, c) for c in schema["target_columns"])
+        off = int(np.sum(np.abs(sums - 1) > 1e-3))
+        _add(checks, "rows sum to 1", off == 0, "every row" if off == 0 else f"{off} rows do not, the first is row {int(np.argmax(np.abs(sums - 1) > 1e-3)) + 1}")
+    _warn(task, competition, table, checks)
+
+
+def _check_ids(task: Task, table: TextTable, checks: Checks) -> None:
+    names = task.profile["submission"]["id_columns"]
+    if not names:
+        return
+    expected = pc.fill_null(join_keys(task.submission_ids), "")
+    got = pc.fill_null(join_keys([table.column(n) for n in names]), "")
+    missing = pc.invert(pc.is_in(expected, value_set=pc.unique(got)))
+    unknown = pc.invert(pc.is_in(got, value_set=pc.unique(expected)))
+    lost, extra = int(pc.sum(missing).as_py() or 0), int(pc.sum(unknown).as_py() or 0)
+    detail = "every test id once"
+    if lost or extra:
+        example = pc.filter(expected, missing)[0].as_py() if lost else pc.filter(got, unknown)[0].as_py()
+        detail = f'{lost} ids missing, {extra} unknown; for example "{shown(example)}"'
+    elif pc.count_distinct(got).as_py() != len(got):
+        detail, extra = "an id occurs twice", 1
+    if _add(checks, "ids", not lost and not extra, detail):
+        ordered = bool(pc.all(pc.equal(expected, got)).as_py())
+        row = 0 if ordered else int(np.argmin(pc.equal(expected, got).to_numpy(zero_copy_only=False))) + 1
+        _add(checks, "id order", ordered, "as in the sample" if ordered else f"differs from the sample at row {row}")
+
+
+def _numbers(table: TextTable, column: str) -> np.ndarray:
+    parsed = parse_numbers(table.column(column), table.format.decimal)
+    if parsed is None:
+        return np.full(table.rows, np.nan)
+    return pc.cast(parsed, pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _check_values(task: Task, competition: Competition, table: TextTable, column: str, position: int, checks: Checks) -> None:
+    schema = task.profile["submission"]
+    text = table.column(column)
+    if schema["form"] == "label" and (classes := task.layout.targets[position].classes) is not None:
+        sample = competition.files.sample
+        placeholders = [] if sample is None else [v for v in sample.column(column).unique().to_pylist()[:50] if v is not None]
+        known = pc.is_in(text, value_set=pa.array(class_texts(classes, placeholders)))
+        bad = np.flatnonzero(~pc.fill_null(known, False).to_numpy(zero_copy_only=False))
+        detail = "known classes only" if not len(bad) else f'row {bad[0] + 1} has "{shown(text[int(bad[0])].as_py())}", which is no class'
+        _add(checks, f"classes of {shown(column)}", not len(bad), detail)
+        return
+    values = _numbers(table, column)
+    bad = np.flatnonzero(~np.isfinite(values))
+    detail = "finite numbers" if not len(bad) else f'row {bad[0] + 1} has "{shown(text[int(bad[0])].as_py())}" ({len(bad)} rows in all)'
+    if _add(checks, f"numbers of {shown(column)}", not len(bad), detail) and schema["form"] in ("probability", "class_columns"):
+        low, high = float(values.min()), float(values.max())
+        _add(checks, f"range of {shown(column)}", low >= 0 and high <= 1, f"from {low:.6g} to {high:.6g}; probabilities lie in 0 to 1")
+    if schema["form"] == "value" and task.metric_id.startswith("rmsle") and not len(bad):
+        _add(checks, f"range of {shown(column)}", float(values.min()) >= 0, f"the smallest is {float(values.min()):.6g}; this metric needs 0 or more")
+
+
+def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks) -> None:
+    schema = task.profile["submission"]
+    columns = schema["target_columns"]
+    constant = all(pc.count_distinct(table.column(c)).as_py() <= 1 for c in columns)
+    _add(checks, f"{WARNING}not constant", not constant, "every row has the same prediction" if constant else "predictions differ")
+    sample = competition.files.sample
+    if sample is not None and sample.rows == table.rows and all(c in sample.columns for c in columns):
+        copied = all(sample.column(c).to_pylist() == table.column(c).to_pylist() for c in columns)
+        _add(checks, f"{WARNING}not the sample", not copied, "equal to the sample submission" if copied else "differs from the sample")
+    if schema["form"] == "label" and not constant:
+        for i, (column, target) in enumerate(zip(columns, task.layout.targets, strict=True)):
+            shares = np.bincount(task.truth[i], minlength=len(target.classes or [])) / task.n_train
+            counts = {v["values"]: v["counts"] for v in pc.value_counts(table.column(column)).to_pylist()}
+            texts = class_texts(target.classes or [], [] if sample is None or column not in sample.columns else [v for v in sample.column(column).unique().to_pylist() if v])
+            far = max((abs(counts.get(t, 0) / table.rows - s) for t, s in zip(texts, shares, strict=True)), default=0.0)
+            _add(checks, f"{WARNING}class shares of {shown(column)}", far <= 0.25, f"largest distance to the training shares: {far:.2f}")

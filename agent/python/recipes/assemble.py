@@ -1,0 +1,50 @@
+"""Writes the self-contained recipes from `parts/`: a solution is one file that needs nothing beside it.
+
+`python agent/python/recipes/assemble.py` writes; with `--check` it only says which files are stale, and ends with code 1.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+RECIPES = {
+    "gradient_boosting": ["task", "splits", "columns", "text"],
+    "xgboost_shallow": ["task", "splits", "columns", "text"],
+    "linear": ["task", "splits", "columns", "text"],
+    "extra_trees": ["task", "splits", "columns", "text"],
+    "text_linear": ["task", "splits", "columns", "text"],
+}
+
+
+def assemble(name: str) -> str:
+    """The text of one recipe: its description, the parts it needs, its own part last."""
+    own = (FOLDER / "parts" / f"{name}.py").read_text(encoding="utf-8")
+    end = own.index('"""\n', 3)
+    description, body = own[:end], own[end + 4 :]
+    pieces = [description.rstrip() + f'\n\nWritten by assemble.py from parts/{name}.py; change that file.\n"""\n']
+    for part in RECIPES[name]:
+        text = (FOLDER / "parts" / f"{part}.py").read_text(encoding="utf-8")
+        title, _, rest = text.partition("\n")
+        heading = title.strip('"').removeprefix("Part: ").rstrip(".")
+        pieces.append(f"# ---- {heading}\n\n{rest.strip()}\n")
+    pieces.append(f"# ---- the model\n\n{body.strip()}\n")
+    return "\n\n".join(pieces)
+
+
+def main() -> int:
+    """Writes or checks every recipe."""
+    stale = 0
+    for name in RECIPES:
+        path, text = FOLDER / f"{name}.py", assemble(name)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        if "--check" in sys.argv:
+            print(f"{path.name} is stale: run assemble.py")
+        else:
+            path.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,395 @@
+"""Extremely randomised trees: cheap, and wrong in other places than boosting.
+
+Written by assemble.py from parts/extra_trees.py; change that file.
+"""
+
+
+# ---- the command line of the solution contract, the task, and the output file
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.monotonic()
+
+
+def read_arguments():
+    """The contract's command line."""
+    parser = argparse.ArgumentParser()
+    for name in ("train", "predict", "out", "params"):
+        parser.add_argument(f"--{name}", type=Path, required=name != "params")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--deadline", type=float, default=3600.0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--assets", type=Path)
+    return parser.parse_args()
+
+
+ARGUMENTS = read_arguments()
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = str(ARGUMENTS.threads)
+
+import numpy as np  # noqa: E402  (thread limits first)
+import pandas as pd  # noqa: E402
+
+TASK = json.loads((ARGUMENTS.train / "task.json").read_text(encoding="utf-8"))
+PARAMS = json.loads(ARGUMENTS.params.read_text(encoding="utf-8")) if ARGUMENTS.params else {}
+NOTES = {}
+KEY = TASK["key_column"]
+METRIC = TASK["metric"]["id"]
+FAST = PARAMS.get("effort", TASK["effort"]) == "fast"
+
+
+def seconds_left():
+    """Seconds until the deadline that the harness gave."""
+    return ARGUMENTS.deadline - (time.monotonic() - STARTED)
+
+
+def read_rows(folder, name):
+    """Parquet where present, else CSV with the types of the task."""
+    parquet = folder / f"{name}.parquet"
+    if parquet.exists():
+        return pd.read_parquet(parquet)
+    return pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+
+
+def columns_of(*kinds):
+    """Feature columns of the given types."""
+    return [c for c in TASK["feature_columns"] if TASK["column_types"].get(c) in kinds]
+
+
+def read_target(train, target):
+    """Codes 0 … classes − 1 in the task's order, or floats."""
+    values = train[target["name"]]
+    if target["classes"] is None:
+        return values.to_numpy(dtype=np.float64)
+    codes = {label: code for code, label in enumerate(target["classes"])}
+    return values.astype(str).map(codes).to_numpy(dtype=np.int64)
+
+
+def target_space(target, y):
+    """Functions to and from the space a number is learned in: logarithms for skewed positive targets and relative metrics."""
+    relative = METRIC in ("rmsle", "rmsle_mean_columns", "mape", "smape")
+    if target["classes"] is not None or y.min() < 0:
+        return (lambda v: v), (lambda v: v)
+    centred = y - y.mean()
+    skew = float(np.mean(centred**3) / max(np.std(y) ** 3, 1e-12))
+    if relative or (skew > 1.0 and y.min() >= 0 and METRIC in ("rmse", "mae", "r2", "spearman", "pearson") and PARAMS.get("log_target", False)):
+        return np.log1p, (lambda v: np.expm1(np.minimum(v, 700)))
+    return (lambda v: v), (lambda v: v)
+
+
+def write_scores(rows, parts):
+    """scores.csv: the key, then every score column in the task's order. `parts`: one (n,) or (n, classes) array a target."""
+    columns = [c["name"] for c in TASK["score_columns"]]
+    table = np.column_stack([p[:, None] if p.ndim == 1 else p for p in parts])
+    frame = pd.DataFrame(np.nan_to_num(table, nan=0.0, posinf=1e300, neginf=-1e300), columns=columns)
+    frame.insert(0, KEY, rows[KEY].to_numpy())
+    ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(ARGUMENTS.out / "scores.csv", index=False)
+    NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
+    (ARGUMENTS.out / "notes.json").write_text(json.dumps(NOTES)[:4000], encoding="utf-8")
+
+
+def positive_only(scores):
+    """The positive class's column of a two-class table."""
+    return scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores
+
+
+def full_classes(model_classes, table, count):
+    """A table with a column for every class of the task: classes that were not seen get 0."""
+    if len(model_classes) == count:
+        return table
+    out = np.zeros((len(table), count))
+    out[:, np.asarray(model_classes, dtype=int)] = table
+    return out
+
+
+def run(fit_predict):
+    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
+    train, rows = read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows")
+    parts = []
+    for target in TASK["targets"]:
+        y = read_target(train, target)
+        into, back = target_space(target, y)
+        scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
+        scores = back(scores) if target["classes"] is None else positive_only(scores)
+        if target["classes"] is None:
+            scores = np.clip(scores, y.min() - 0.5 * np.ptp(y), y.max() + 0.5 * np.ptp(y))
+        parts.append(scores)
+    write_scores(rows, parts)
+    print(f"done in {NOTES['seconds']} s", file=sys.stderr)
+
+
+# ---- inner splits of the run's own training rows, cut as the harness cuts: by group, by time, or stratified
+
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+
+def time_order(train):
+    """Seconds or numbers that order the rows in time."""
+    values = train[TASK["time_column"]]
+    if TASK["column_types"].get(TASK["time_column"]) == "datetime":
+        return parse_dates(values).astype("int64").to_numpy()
+    return values.to_numpy(dtype=np.float64)
+
+
+def parse_dates(values):
+    """Dates of one column; what cannot be read is missing."""
+    return pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
+
+
+def inner_splits(train, y, target, count):
+    """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
+    rows = np.arange(len(train))
+    if TASK["shape"] == "time" and TASK["time_column"] in train:
+        order = np.argsort(time_order(train), kind="stable")
+        cut = int(0.85 * len(order))
+        return [(order[:cut], order[cut:])]
+    if TASK["shape"] == "groups" and TASK["group_column"] in train:
+        groups = train[TASK["group_column"]].astype(str).to_numpy()
+        count = min(count, len(np.unique(groups)))
+        return list(GroupKFold(count).split(rows, y, groups))
+    seed = ARGUMENTS.seed
+    if target["classes"] is not None and np.bincount(y).max() >= count:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, y))
+    return list(KFold(count, shuffle=True, random_state=seed).split(rows))
+
+
+# ---- features of tables. Everything is learned on training rows; the target is used out of fold only
+
+import re
+
+
+def date_parts(frame):
+    """Numbers from date columns: parts that repeat, and days since 2000."""
+    out = {}
+    for column in columns_of("datetime"):
+        parsed = parse_dates(frame[column])
+        out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        hour = parsed.dt.hour
+        if hour.nunique() > 1:
+            out[f"{column} hour"] = hour
+        out[f"{column} days"] = (parsed - pd.Timestamp("2000-01-01", tz="UTC")).dt.total_seconds() / 86400
+    return pd.DataFrame(out, index=frame.index).astype("float64")
+
+
+def split_composites(train, rows, categories):
+    """Codes such as `B/0/P` or `0001_01` also give their parts."""
+    made = []
+    for column in categories:
+        sample = train[column].dropna().astype(str).head(500)
+        for mark in ("/", "_", "-", " "):
+            counts = sample.str.count(re.escape(mark))
+            if len(sample) and sample.nunique() > 20 and counts.nunique() == 1 and 1 <= counts.iloc[0] <= 4:
+                for i in range(int(counts.iloc[0]) + 1):
+                    name = f"{column} part {i}"
+                    for frame in (train, rows):
+                        frame[name] = frame[column].astype("object").str.split(mark).str.get(i)
+                    made.append(name)
+                break
+    return made
+
+
+def read_columns(train, rows):
+    """Numbers (float) and categories (text or missing) of both tables: `(numbers, categories)` pairs of frames."""
+    train, rows = train.copy(deep=False), rows.copy(deep=False)
+    categories = columns_of("categorical")
+    categories = categories + split_composites(train, rows, categories)
+    numeric = columns_of("numeric", "boolean")
+    made = []
+    for frame in (train, rows):
+        numbers = pd.DataFrame({c: pd.to_numeric(frame[c], errors="coerce") for c in numeric}, index=frame.index).astype("float64")
+        texts = pd.DataFrame({f"{c} length": frame[c].astype("object").str.len() for c in columns_of("text")}, index=frame.index)
+        words = pd.DataFrame({f"{c} words": frame[c].astype("object").str.count(" ") for c in columns_of("text")}, index=frame.index)
+        numbers = pd.concat([numbers, date_parts(frame), texts.astype("float64"), words.astype("float64")], axis=1)
+        labels = pd.DataFrame({c: frame[c].astype("object") for c in categories}, index=frame.index)
+        made.append((numbers, labels))
+    late = []
+    for column in [c for c in made[0][1].columns if " part " in c]:
+        parsed = [pd.to_numeric(m[1][column], errors="coerce") for m in made]
+        if parsed[0].notna().mean() > 0.9:
+            late.append(column)
+            for (numbers, _), values in zip(made, parsed, strict=True):
+                numbers[column] = values.astype("float64")
+    return [(numbers, labels.drop(columns=late)) for numbers, labels in made]
+
+
+def category_codes(train_labels, rows_labels, least=1):
+    """Whole codes by falling frequency of the training rows; rare, unseen and missing values are −1."""
+    out = [{}, {}]
+    for column in train_labels:
+        counts = train_labels[column].value_counts()
+        counts = counts[counts >= least]
+        codes = {value: code for code, value in enumerate(sorted(counts.index, key=lambda v: (-counts[v], str(v))))}
+        for made, frame in zip(out, (train_labels, rows_labels), strict=True):
+            made[column] = frame[column].map(codes).fillna(-1).astype("int32")
+    return [pd.DataFrame(m, index=f.index) for m, f in zip(out, (train_labels, rows_labels), strict=True)]
+
+
+def frequencies(train_labels, rows_labels, least_levels=10):
+    """Share of training rows with the same value, for columns of many levels."""
+    out = [{}, {}]
+    for column in train_labels:
+        counts = train_labels[column].value_counts(normalize=True)
+        if len(counts) > least_levels:
+            for made, frame in zip(out, (train_labels, rows_labels), strict=True):
+                made[f"{column} share"] = frame[column].map(counts).fillna(0.0).astype("float64")
+    return [pd.DataFrame(m, index=f.index) for m, f in zip(out, (train_labels, rows_labels), strict=True)]
+
+
+def target_tables(y, target):
+    """What a target encoding averages: the number itself, or one indicator a class (the positive one of two)."""
+    if target["classes"] is None:
+        return y[:, None].astype(np.float64)
+    count = len(target["classes"])
+    table = np.eye(count)[y]
+    return table[:, 1:] if count == 2 else table[:, : min(count, 20)]
+
+
+def encode_mean(labels, wanted, learn, answer, table, weight):
+    """Smoothed class means of the `learn` rows for the `answer` rows."""
+    prior = table[learn].mean(axis=0)
+    codes, levels = pd.factorize(labels.iloc[learn], use_na_sentinel=False)
+    sums = np.zeros((len(levels), table.shape[1]))
+    np.add.at(sums, codes, table[learn])
+    counts = np.bincount(codes, minlength=len(levels))[:, None]
+    means = (sums + weight * prior) / (counts + weight)
+    position = pd.Index(levels).get_indexer(wanted.iloc[answer] if answer is not None else wanted)
+    return np.where((position >= 0)[:, None], means[np.maximum(position, 0)], prior)
+
+
+def target_encodings(train, train_labels, rows_labels, y, target, columns, weight=10.0):
+    """Mean target a category: out of fold for training rows, from all training rows for the others."""
+    table = target_tables(y, target)
+    fold_pairs = inner_splits(train, y, target, 5)
+    if TASK["shape"] == "time":
+        order = np.array_split(np.random.default_rng(ARGUMENTS.seed).permutation(len(train)), 5)
+        fold_pairs = [(np.setdiff1d(np.arange(len(train)), part), part) for part in order]
+    out = [{}, {}]
+    for column in columns:
+        inner = np.empty((len(train), table.shape[1]))
+        for learn, answer in fold_pairs:
+            inner[answer] = encode_mean(train_labels[column], train_labels[column], learn, answer, table, weight)
+        outer = encode_mean(train_labels[column], rows_labels[column], np.arange(len(train)), None, table, weight)
+        for i in range(table.shape[1]):
+            out[0][f"{column} mean {i}"], out[1][f"{column} mean {i}"] = inner[:, i], outer[:, i]
+    return pd.DataFrame(out[0], index=train.index), pd.DataFrame(out[1], index=rows_labels.index)
+
+
+# ---- text columns as sparse words and character runs, and as a few dense columns for tree models
+
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+
+def text_of(frame, column):
+    """The column as plain text, missing as empty."""
+    return frame[column].astype("object").fillna("").astype(str)
+
+
+def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True):
+    """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side."""
+    blocks = [[], []]
+    for column in columns:
+        texts = [text_of(train, column), text_of(rows, column)]
+        least = 1 if len(train) < 5000 else 2
+        for options in (
+            {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
+            {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},
+        ):
+            if options["max_features"] == 0:
+                continue
+            maker = TfidfVectorizer(sublinear_tf=True, min_df=least, dtype=np.float32, **options)
+            try:
+                maker.fit(pd.concat(texts) if transductive and TASK["transductive"] else texts[0])
+            except ValueError:
+                continue  # no word at all
+            for block, text in zip(blocks, texts, strict=True):
+                block.append(maker.transform(text))
+    if not blocks[0]:
+        return [sparse.csr_matrix((len(train), 1)), sparse.csr_matrix((len(rows), 1))]
+    return [sparse.hstack(b, format="csr") for b in blocks]
+
+
+def text_features(train, rows, y, target, columns, width=24):
+    """For tree models: the leading directions of the words, and out-of-fold answers of a linear model on them."""
+    from sklearn.decomposition import TruncatedSVD
+
+    if not columns:
+        return pd.DataFrame(index=train.index), pd.DataFrame(index=rows.index)
+    words_train, words_rows = word_matrix(train, rows, columns, 20_000, 0 if FAST else 40_000)
+    width = max(2, min(width, words_train.shape[1] - 1, len(train) - 1))
+    svd = TruncatedSVD(width, random_state=ARGUMENTS.seed, n_iter=4).fit(words_train)
+    dense = [svd.transform(words_train), svd.transform(words_rows)]
+    inner = np.zeros((len(train), target_tables(y, target).shape[1]))
+    for learn, answer in inner_splits(train, y, target, 4):
+        inner[answer] = linear_answers(words_train[learn], y[learn], words_train[answer], target)
+    outer = linear_answers(words_train, y, words_rows, target)
+    names = [f"text direction {i}" for i in range(width)] + [f"text answer {i}" for i in range(inner.shape[1])]
+    made = [np.hstack([d, a]) for d, a in zip(dense, (inner, outer), strict=True)]
+    return tuple(pd.DataFrame(m, columns=names, index=f.index) for m, f in zip(made, (train, rows), strict=True))
+
+
+def linear_answers(words, y, wanted, target):
+    """Scores of a plain linear model, one column a class (the positive one of two)."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if target["classes"] is None:
+        return Ridge(alpha=2.0, solver="lsqr", random_state=ARGUMENTS.seed).fit(words, y).predict(wanted)[:, None]
+    count = len(target["classes"])
+    if len(np.unique(y)) < 2:
+        table = np.tile(np.eye(count)[y[0]], (wanted.shape[0], 1))
+    else:
+        model = LogisticRegression(C=4.0, max_iter=100, tol=1e-3).fit(words, y)
+        table = full_classes(model.classes_, model.predict_proba(wanted), count)
+    return table[:, 1:] if count == 2 else table[:, : min(count, 20)]
+
+
+# ---- the model
+
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+
+def make_features(train, rows, y, target):
+    """Numbers with flags for missing values, shares, encoded targets, text."""
+    (numbers, labels), (rows_numbers, rows_labels) = read_columns(train, rows)
+    middle = numbers.median().fillna(0.0)
+    holed = numbers.columns[numbers.isna().any()]
+    flags = [f[holed].isna().astype("float64").add_suffix(" missing") for f in (numbers, rows_numbers)]
+    encoded = target_encodings(train, labels, rows_labels, y, target, list(labels))
+    codes = category_codes(labels, rows_labels, least=2)
+    texts = text_features(train, rows, y, target, columns_of("text"))
+    blocks = (
+        [numbers.fillna(middle), flags[0], encoded[0], codes[0], texts[0]],
+        [rows_numbers.fillna(middle), flags[1], encoded[1], codes[1], texts[1]],
+    )
+    return [pd.concat(b, axis=1).to_numpy(dtype=np.float32) for b in blocks]
+
+
+def fit_predict(train, rows, target, y):
+    """One forest a target."""
+    table, wanted = make_features(train, rows, y, target)
+    options = {
+        "n_estimators": PARAMS.get("trees", 100 if FAST else 400),
+        "min_samples_leaf": PARAMS.get("leaf_rows", 1 if target["classes"] is None and len(train) < 5000 else 3),
+        "max_features": PARAMS.get("feature_share", 0.5 if target["classes"] is None else 0.3),
+        "n_jobs": ARGUMENTS.threads,
+        "random_state": ARGUMENTS.seed,
+    }
+    if target["classes"] is None:
+        return ExtraTreesRegressor(**options).fit(table, y).predict(wanted)
+    model = ExtraTreesClassifier(**options).fit(table, y)
+    return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
+
+
+run(fit_predict)

@@ -1,0 +1,122 @@
+"""Gradient boosting (LightGBM; scikit-learn's histogram boosting where LightGBM cannot be loaded).
+
+Rounds are found on inner splits of the run's own training rows, then the model is fitted again on all of them.
+"""
+
+try:
+    import lightgbm
+except (ImportError, OSError) as error:
+    lightgbm = None
+    NOTES["fallback"] = f"LightGBM cannot be loaded ({type(error).__name__}); scikit-learn's histogram boosting is used"
+
+
+def make_features(train, rows, y, target):
+    """Numbers, category codes, shares, encoded targets, text: two frames, and the names of the coded categories."""
+    (numbers, labels), (rows_numbers, rows_labels) = read_columns(train, rows)
+    codes = category_codes(labels, rows_labels, least=2)
+    shares = frequencies(labels, rows_labels)
+    wide = [c for c in labels if labels[c].nunique() > PARAMS.get("encode_above", 8)]
+    means = target_encodings(train, labels, rows_labels, y, target, wide) if wide and PARAMS.get("target_encoding", True) else None
+    texts = text_features(train, rows, y, target, columns_of("text"))
+    blocks = [[numbers, codes[0], shares[0], texts[0]], [rows_numbers, codes[1], shares[1], texts[1]]]
+    if means is not None:
+        blocks[0].append(means[0])
+        blocks[1].append(means[1])
+    frames = [pd.concat(b, axis=1) for b in blocks]
+    names = [f"f{i}" for i in range(frames[0].shape[1])]
+    narrow = [i for i, c in enumerate(frames[0].columns) if c in labels.columns and labels[c].nunique() <= 255]
+    return [f.set_axis(names, axis=1).astype("float64") for f in frames], [names[i] for i in narrow]
+
+
+def settings(target, row_count, seed):
+    """LightGBM's parameters by size of the data."""
+    small = row_count < 3000
+    count = 0 if target["classes"] is None else len(target["classes"])
+    objective = "regression" if count == 0 else "binary" if count == 2 else "multiclass"
+    if count == 0 and METRIC in ("mae", "medae", "mape", "smape"):
+        objective = "regression_l1"
+    chosen = {
+        "objective": objective,
+        "learning_rate": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),
+        "num_leaves": PARAMS.get("leaves", 8 if small else 24 if row_count < 20_000 else 48),
+        "min_data_in_leaf": PARAMS.get("leaf_rows", 5 if small and count == 0 else 20),
+        "feature_fraction": PARAMS.get("feature_share", 0.4 if not FAST else 0.6),
+        "bagging_fraction": PARAMS.get("row_share", 0.75),
+        "bagging_freq": 1,
+        "lambda_l2": PARAMS.get("l2", 3.0),
+        "cat_smooth": 20.0,
+        "cat_l2": 10.0,
+        "max_cat_threshold": 16,
+        "min_data_per_group": 30,
+        "verbosity": -1,
+        "num_threads": ARGUMENTS.threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": seed,
+    }
+    if count > 2:
+        chosen["num_class"] = count
+    return chosen
+
+
+def find_rounds(frame, y, train, target, categories, chosen):
+    """Median of the best rounds over inner splits: several below 3,000 rows, one above."""
+    small = len(frame) < 3000
+    pairs = inner_splits(train, y, target, 5 if small else 8)
+    pairs = pairs[: (2 if FAST else 4) if small else 1]
+    most = PARAMS.get("rounds", 400 if FAST else 3000)
+    best = []
+    for learn, check in pairs:
+        learning = lightgbm.Dataset(frame.iloc[learn], y[learn], categorical_feature=categories, free_raw_data=True)
+        checking = lightgbm.Dataset(frame.iloc[check], y[check], reference=learning)
+        patience = lightgbm.early_stopping(30 if FAST else 100, verbose=False)
+        model = lightgbm.train(chosen, learning, most, valid_sets=[checking], callbacks=[patience, stop_in_time(0.5)])
+        best.append(model.best_iteration or model.current_iteration())
+        if seconds_left() < 0.5 * ARGUMENTS.deadline:
+            break
+    return max(10, int(np.median(best) * 1.05))
+
+
+def stop_in_time(share):
+    """Ends training when less than this share of the time limit is left."""
+
+    def check(environment):
+        if environment.iteration % 20 == 0 and seconds_left() < share * ARGUMENTS.deadline:
+            raise lightgbm.callback.EarlyStopException(environment.iteration, [])
+
+    return check
+
+
+def fit_predict(train, rows, target, y):
+    """Mean of several seeds at the round count found."""
+    (frame, wanted), categories = make_features(train, rows, y, target)
+    if lightgbm is None:
+        return histogram_boosting(frame, wanted, target, y)
+    rounds = find_rounds(frame, y, train, target, categories, settings(target, len(frame), ARGUMENTS.seed))
+    NOTES.setdefault("rounds", []).append(rounds)
+    total = None
+    seeds = PARAMS.get("seeds", 1 if FAST else 3 if len(frame) < 3000 else 2)
+    for i in range(seeds):
+        if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
+            break
+        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        model = lightgbm.train(settings(target, len(frame), ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[stop_in_time(0.1)])
+        scores = model.predict(wanted, num_threads=ARGUMENTS.threads)
+        total = scores if total is None else total + scores
+        used = i + 1
+    scores = total / used
+    return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
+
+
+def histogram_boosting(frame, wanted, target, y):
+    """The same idea with scikit-learn alone."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    options = {"learning_rate": 0.1 if FAST else 0.05, "max_iter": 300, "early_stopping": True, "random_state": ARGUMENTS.seed}
+    if target["classes"] is None:
+        return HistGradientBoostingRegressor(**options).fit(frame, y).predict(wanted)
+    model = HistGradientBoostingClassifier(**options).fit(frame, y)
+    return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
+
+
+run(fit_predict)

@@ -1,0 +1,119 @@
+"""Part: the command line of the solution contract, the task, and the output file."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.monotonic()
+
+
+def read_arguments():
+    """The contract's command line."""
+    parser = argparse.ArgumentParser()
+    for name in ("train", "predict", "out", "params"):
+        parser.add_argument(f"--{name}", type=Path, required=name != "params")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--deadline", type=float, default=3600.0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--assets", type=Path)
+    return parser.parse_args()
+
+
+ARGUMENTS = read_arguments()
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = str(ARGUMENTS.threads)
+
+import numpy as np  # noqa: E402  (thread limits first)
+import pandas as pd  # noqa: E402
+
+TASK = json.loads((ARGUMENTS.train / "task.json").read_text(encoding="utf-8"))
+PARAMS = json.loads(ARGUMENTS.params.read_text(encoding="utf-8")) if ARGUMENTS.params else {}
+NOTES = {}
+KEY = TASK["key_column"]
+METRIC = TASK["metric"]["id"]
+FAST = PARAMS.get("effort", TASK["effort"]) == "fast"
+
+
+def seconds_left():
+    """Seconds until the deadline that the harness gave."""
+    return ARGUMENTS.deadline - (time.monotonic() - STARTED)
+
+
+def read_rows(folder, name):
+    """Parquet where present, else CSV with the types of the task."""
+    parquet = folder / f"{name}.parquet"
+    if parquet.exists():
+        return pd.read_parquet(parquet)
+    return pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+
+
+def columns_of(*kinds):
+    """Feature columns of the given types."""
+    return [c for c in TASK["feature_columns"] if TASK["column_types"].get(c) in kinds]
+
+
+def read_target(train, target):
+    """Codes 0 … classes − 1 in the task's order, or floats."""
+    values = train[target["name"]]
+    if target["classes"] is None:
+        return values.to_numpy(dtype=np.float64)
+    codes = {label: code for code, label in enumerate(target["classes"])}
+    return values.astype(str).map(codes).to_numpy(dtype=np.int64)
+
+
+def target_space(target, y):
+    """Functions to and from the space a number is learned in: logarithms for skewed positive targets and relative metrics."""
+    relative = METRIC in ("rmsle", "rmsle_mean_columns", "mape", "smape")
+    if target["classes"] is not None or y.min() < 0:
+        return (lambda v: v), (lambda v: v)
+    centred = y - y.mean()
+    skew = float(np.mean(centred**3) / max(np.std(y) ** 3, 1e-12))
+    if relative or (skew > 1.0 and y.min() >= 0 and METRIC in ("rmse", "mae", "r2", "spearman", "pearson") and PARAMS.get("log_target", False)):
+        return np.log1p, (lambda v: np.expm1(np.minimum(v, 700)))
+    return (lambda v: v), (lambda v: v)
+
+
+def write_scores(rows, parts):
+    """scores.csv: the key, then every score column in the task's order. `parts`: one (n,) or (n, classes) array a target."""
+    columns = [c["name"] for c in TASK["score_columns"]]
+    table = np.column_stack([p[:, None] if p.ndim == 1 else p for p in parts])
+    frame = pd.DataFrame(np.nan_to_num(table, nan=0.0, posinf=1e300, neginf=-1e300), columns=columns)
+    frame.insert(0, KEY, rows[KEY].to_numpy())
+    ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(ARGUMENTS.out / "scores.csv", index=False)
+    NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
+    (ARGUMENTS.out / "notes.json").write_text(json.dumps(NOTES)[:4000], encoding="utf-8")
+
+
+def positive_only(scores):
+    """The positive class's column of a two-class table."""
+    return scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores
+
+
+def full_classes(model_classes, table, count):
+    """A table with a column for every class of the task: classes that were not seen get 0."""
+    if len(model_classes) == count:
+        return table
+    out = np.zeros((len(table), count))
+    out[:, np.asarray(model_classes, dtype=int)] = table
+    return out
+
+
+def run(fit_predict):
+    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
+    train, rows = read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows")
+    parts = []
+    for target in TASK["targets"]:
+        y = read_target(train, target)
+        into, back = target_space(target, y)
+        scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
+        scores = back(scores) if target["classes"] is None else positive_only(scores)
+        if target["classes"] is None:
+            scores = np.clip(scores, y.min() - 0.5 * np.ptp(y), y.max() + 0.5 * np.ptp(y))
+        parts.append(scores)
+    write_scores(rows, parts)
+    print(f"done in {NOTES['seconds']} s", file=sys.stderr)

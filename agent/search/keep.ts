@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BestRecord, SolutionReport } from '#core/report.ts';
+import type { RunContext, Task } from '../context.ts';
+import type { GradedSolution, Scoreboard } from './scoreboard.ts';
+import type { StateObject } from '../journal/entries.ts';
+import { callHarness } from '../context.ts';
+import { createWithRetry, retryUnavailable } from '../storing.ts';
+import { hashFile } from '../task/data.ts';
+import { keys } from '#core/names.ts';
+
+/** Where the best valid file of this attempt is, and what it is. */
+export interface BestFile {
+  readonly solution: GradedSolution;
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly seq: number;
+}
+
+/** The attempt's best file so far; null before the first. */
+export interface Keeper {
+  best: BestFile | null;
+  firstValidSeconds: number | null;
+}
+
+/** Stores a solution's out-of-fold and test scores, so that a later attempt can go on without running it again. */
+export async function saveState(run: RunContext, solution: number): Promise<StateObject> {
+  const path = join(run.workDir, `state-${solution}.npz`);
+  const saved = await callHarness(run, 'save_state', { path, solutions: [solution] });
+  const key = keys.state(run.spec.jobId, `${saved.sha256}.npz`);
+  await retryUnavailable(() => run.store.createObjectFromFile(key, path, 'application/octet-stream'));
+  await rm(path, { force: true });
+  return { key, sha256: saved.sha256, bytes: saved.bytes };
+}
+
+/** Keeps a text of a solution. A name that an earlier attempt used for other bytes gets this attempt's number in front. */
+export async function storeSolutionFile(run: RunContext, number: number, name: string, body: Uint8Array | string): Promise<string> {
+  const key = keys.solution(run.spec.jobId, number, name);
+  const outcome = await createWithRetry(run.store, { key, body, contentType: 'text/plain; charset=utf-8' });
+  if (outcome.kind === 'created' || outcome.same) return key;
+  const other = keys.solution(run.spec.jobId, number, `a${run.spec.attempt}-${name}`);
+  await createWithRetry(run.store, { key: other, body, contentType: 'text/plain; charset=utf-8' });
+  return other;
+}
+
+/**
+ * Writes the solution's submission, validates it, and stores it as the best so far: file first, then its record, then the journal, then
+ * the word. Returns null when the file is valid, else why it is not.
+ */
+export async function storeBest(run: RunContext, task: Task, keeper: Keeper, board: Scoreboard, solution: GradedSolution): Promise<string | null> {
+  const startS = run.deadline.elapsedS();
+  const seq = (keeper.best?.seq ?? 0) + 1;
+  const path = join(run.workDir, `best-${seq}.csv`);
+  const written = await run.stopwatch.measure('grade', () => callHarness(run, 'write_submission', { solution: solution.number, path }));
+  const failed = written.checks.find((check) => !check.ok);
+  if (!written.valid) return `its submission is not valid: ${failed ? `${failed.name}: ${failed.detail}` : 'a check failed'}`.slice(0, 400);
+  const { jobId, attempt } = run.spec;
+  const key = keys.bestFile(jobId, attempt, seq);
+  await run.stopwatch.measure('store', async () => {
+    await retryUnavailable(() => run.store.createObjectFromFile(key, path, 'text/csv'));
+    keeper.firstValidSeconds ??= Math.round(run.deadline.elapsedS() * 100) / 100;
+    const record: BestRecord = {
+      ...describeOutcome(run, task, keeper, board, solution),
+      schemaVersion: 1,
+      jobId,
+      attempt,
+      seq,
+      file: { name: 'submission.csv', key, sha256: written.sha256, bytes: written.bytes, contentType: 'text/csv' },
+    };
+    await createWithRetry(run.store, { key: keys.best(jobId, attempt, seq), body: JSON.stringify(record), contentType: 'application/json' });
+    await run.journal.append({ type: 'best-stored', solution: solution.number, best: seq, sha256: written.sha256, key });
+  });
+  keeper.best = { solution, path, sha256: written.sha256, bytes: written.bytes, seq };
+  board.best = solution;
+  run.deadline.measureFinalization(run.deadline.elapsedS() - startS);
+  const message = `best so far: ${solution.title}, ${task.metric.id} ${formatScore(solution.score)}`;
+  run.log.info(message);
+  run.voice.improved({ message, best: solution.report.score, firstValidSeconds: keeper.firstValidSeconds }, seq);
+  return null;
+}
+
+/** The fields that best records and the manifest share. */
+export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, board: Scoreboard, solution: GradedSolution) {
+  return {
+    quality: solution.kind === 'baseline' ? ('fallback' as const) : ('model' as const),
+    metric: task.metric.id,
+    direction: task.metric.direction,
+    metricIsProxy: task.metric.proxy,
+    cv: solution.report.score,
+    bestSolution: solution.number,
+    solutions: [...board.reports.values()].filter((report) => report.state !== 'running').length,
+    firstValidSeconds: keeper.firstValidSeconds,
+    seconds: Math.round(run.deadline.elapsedS() * 10) / 10,
+    notes: run.notes.slice(0, 50).map((note) => note.slice(0, 500)),
+  };
+}
+
+/** Loads an earlier attempt's stored scores into the harness; false when they are missing, damaged or of another task. */
+export async function loadState(run: RunContext, state: StateObject): Promise<boolean> {
+  const bytes = await retryUnavailable(() => run.store.readObject(state.key, 1024 * 1024 * 1024));
+  if (bytes === null || createHash('sha256').update(bytes).digest('hex') !== state.sha256) return false;
+  const { writeFile } = await import('node:fs/promises');
+  const path = join(run.workDir, `${state.sha256}.npz`);
+  await writeFile(path, bytes, { mode: 0o600 });
+  try {
+    await callHarness(run, 'load_state', { path });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'HarnessFailure') return false;
+    throw error;
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** A score as people read it: five significant digits. */
+export function formatScore(score: number): string {
+  return Number(score.toPrecision(5)).toString();
+}
+
+/** Name, hash and size of a file on disk. */
+export async function describeFile(path: string): Promise<{ sha256: string; bytes: number }> {
+  return { sha256: await hashFile(path), bytes: (await stat(path)).size };
+}
+
+/** The bytes of a solution's program. */
+export async function readProgram(path: string): Promise<Uint8Array> {
+  return readFile(path);
+}
+
+/** Cuts a report to what an event object may hold. */
+export function shortenReport(report: SolutionReport): SolutionReport {
+  return { ...report, checks: report.checks.slice(0, 30).map((check) => ({ ...check, detail: check.detail.slice(0, 300) })), failure: report.failure?.slice(0, 600) ?? null };
+}

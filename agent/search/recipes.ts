@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { TaskProfile } from '../evaluate/harness-protocol.ts';
+
+/** Where the built-in programs are. */
+export const RECIPES_INDEX = fileURLToPath(new URL('../python/recipes/index.json', import.meta.url));
+
+const RecipesIndex = z.object({
+  schema_version: z.literal(1),
+  recipes: z.array(
+    z.object({
+      name: z.string(),
+      file: z.string(),
+      title: z.string(),
+      params: z.record(z.string(), z.unknown()),
+      cost_rank: z.number(),
+      tasks: z.array(z.enum(['binary', 'multiclass', 'regression'])),
+      modalities: z.array(z.string()),
+      max_train_rows: z.number(),
+    }),
+  ),
+});
+
+/** One built-in program with one set of parameters: a candidate for a solution. `costRank` orders candidates, cheap first. */
+export interface Recipe {
+  readonly name: string;
+  readonly title: string;
+  readonly program: string;
+  readonly sha256: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly costRank: number;
+  readonly targetTypes: readonly string[];
+  readonly modalities: readonly string[];
+  readonly maxTrainRows: number;
+}
+
+/** Reads the index of built-in programs and the programs' hashes. Throws when one is missing: that is a broken installation. */
+export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Recipe[]> {
+  const index = RecipesIndex.parse(JSON.parse(await readFile(indexPath, 'utf8')));
+  const recipes: Recipe[] = [];
+  for (const recipe of index.recipes) {
+    const program = join(dirname(indexPath), recipe.file);
+    const sha256 = createHash('sha256')
+      .update(await readFile(program))
+      .digest('hex');
+    recipes.push({
+      name: recipe.name,
+      title: recipe.title,
+      program,
+      sha256,
+      params: recipe.params,
+      costRank: recipe.cost_rank,
+      targetTypes: recipe.tasks,
+      modalities: recipe.modalities,
+      maxTrainRows: recipe.max_train_rows,
+    });
+  }
+  return recipes;
+}
+
+/** The recipes that suit this task, cheapest first. Pure. */
+export function chooseRecipes(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
+  const types = new Set(profile.targets.map((target) => target.type));
+  const columns = Object.values(profile.column_types);
+  const modalities = new Set(['tabular', ...(columns.includes('text') ? ['text'] : [])]);
+  const suits = (recipe: Recipe): boolean =>
+    [...types].every((type) => recipe.targetTypes.includes(type)) &&
+    recipe.modalities.some((modality) => modalities.has(modality)) &&
+    profile.train_rows <= recipe.maxTrainRows;
+  return recipes.filter(suits).toSorted((left, right) => left.costRank - right.costRank || left.name.localeCompare(right.name));
+}

@@ -1,0 +1,153 @@
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FoldGrade, RunFolders } from '../evaluate/harness-protocol.ts';
+import type { ExitClass, RunOutcome } from '../sandbox/sandbox.ts';
+import type { RunContext, Task } from '../context.ts';
+import { callHarness, throwIfStopped } from '../context.ts';
+import { forEachLimited } from '#core/concurrency.ts';
+
+/** A program to be run over all folds. */
+export interface Program {
+  readonly number: number;
+  readonly path: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** What the folds of one program came to; `failure` = one line, and nothing of it counts. `trainS` = seconds of its runs. */
+export interface FoldsOutcome {
+  readonly grades: readonly FoldGrade[];
+  readonly failure: string | null;
+  readonly firstFoldS: number;
+  readonly trainS: number;
+}
+
+const MIN_TIMEOUT_MS = 1_000;
+/** What grading and files cost besides the runs, as a share of the runs. */
+const MARGIN = 1.15;
+
+/**
+ * Runs a program once per fold in fresh processes, grades each output, and runs it once more for the test rows where folds do not answer
+ * them. After the first folds the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
+ */
+export async function runFolds(run: RunContext, task: Task, program: Program): Promise<FoldsOutcome> {
+  const home = join(run.workDir, 'runs', `s${program.number}`);
+  await mkdir(home, { recursive: true });
+  const paramsFile = join(home, 'params.json');
+  await writeFile(paramsFile, JSON.stringify(program.params));
+  const work = createWork(run, task, { ...program, home, paramsFile });
+  try {
+    const atOnce = Math.min(run.foldsAtOnce, run.threads);
+    const first = task.folds.runs.slice(0, atOnce);
+    const rest = task.folds.runs.slice(atOnce);
+    await forEachLimited(first, atOnce, work.runOne);
+    if (work.failure() === null) work.checkFit(rest.length, atOnce);
+    if (work.failure() === null) await forEachLimited(rest, atOnce, work.runOne);
+    if (work.failure() === null && task.folds.final_run !== null) await work.runFinal(task.folds.final_run);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+  return work.outcome();
+}
+
+function createWork(run: RunContext, task: Task, program: Program & { readonly home: string; readonly paramsFile: string }) {
+  const grades: FoldGrade[] = [];
+  let failure: string | null = null;
+  let trainS = 0;
+  let slowestS = 0;
+
+  const execute = async (folders: RunFolders, threads: number): Promise<string | null> => {
+    throwIfStopped(run.signal);
+    const outDir = join(program.home, folders.run_id, 'out');
+    const scratchDir = join(program.home, folders.run_id, 'scratch');
+    await mkdir(outDir, { recursive: true });
+    await mkdir(scratchDir, { recursive: true });
+    const outcome = await run.stopwatch.measure('train', () => startRun(run, task, program, { folders, outDir, scratchDir, threads }));
+    throwIfStopped(run.signal);
+    trainS += outcome.seconds;
+    slowestS = Math.max(slowestS, outcome.seconds);
+    if (outcome.exitClass === 'ok') return outDir;
+    failure ??= `${folders.run_id}: ${describeOutcome(outcome)}`;
+    return null;
+  };
+  return {
+    failure: () => failure,
+    async runOne(folders: RunFolders): Promise<void> {
+      if (failure !== null) return;
+      const outDir = await execute(folders, Math.max(1, Math.floor(run.threads / Math.min(run.foldsAtOnce, run.threads))));
+      if (outDir === null) return;
+      const params = { solution: program.number, run_id: folders.run_id, out_dir: outDir };
+      const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
+      grades.push(grade);
+      if (grade.failure !== null) failure ??= `${folders.run_id}: ${grade.failure}`;
+      await rm(join(program.home, folders.run_id), { recursive: true, force: true });
+      run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
+    },
+    checkFit(foldsLeft: number, atOnce: number): void {
+      const finalS = task.folds.final_run === null ? 0 : 1.5 * slowestS;
+      const neededS = slowestS * Math.ceil(foldsLeft / atOnce) * MARGIN + finalS;
+      const leftS = run.deadline.workS();
+      if (neededS > leftS) failure = `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
+    },
+    async runFinal(folders: RunFolders): Promise<void> {
+      const outDir = await execute(folders, run.threads);
+      if (outDir === null) return;
+      const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }));
+      if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
+    },
+    outcome: (): FoldsOutcome => ({ grades, failure, firstFoldS: slowestS, trainS: Math.round(trainS * 1000) / 1000 }),
+  };
+}
+
+async function startRun(
+  run: RunContext,
+  task: Task,
+  program: Program & { readonly paramsFile: string },
+  place: { readonly folders: RunFolders; readonly outDir: string; readonly scratchDir: string; readonly threads: number },
+): Promise<RunOutcome> {
+  const atOnce = Math.min(run.foldsAtOnce, run.threads);
+  return run.sandbox.run({
+    program: program.path,
+    trainDir: place.folders.train_dir,
+    predictDir: place.folders.predict_dir,
+    outDir: place.outDir,
+    scratchDir: place.scratchDir,
+    paramsFile: program.paramsFile,
+    seed: task.seed,
+    threads: place.threads,
+    timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
+    // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
+    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / atOnce),
+    onOutput: (chunk) => run.log.output(`solution ${program.number} ${place.folders.run_id}`, chunk),
+    signal: run.signal,
+  });
+}
+
+const WORDS: Readonly<Record<ExitClass, string>> = {
+  ok: 'ended well',
+  syntax: 'the program has a syntax error',
+  import: 'the program needs a package that is not here',
+  data: 'the program could not read the data',
+  timeout: 'ran out of time',
+  oom: 'ran out of memory',
+  disk: 'wrote more than it may',
+  killed: 'was killed',
+  stopped: 'was stopped',
+  crashed: 'the program failed',
+};
+
+function describeOutcome(outcome: RunOutcome): string {
+  const last = outcome.tail.trim().split('\n').at(-1)?.trim().slice(0, 300) ?? '';
+  return `${WORDS[outcome.exitClass]}${last === '' ? '' : ` (${last})`}`;
+}
+
+/** Takes write permission from the run folders: programs only read them. */
+export async function protectFolders(folders: readonly RunFolders[]): Promise<void> {
+  for (const { train_dir: train, predict_dir: predict } of folders) {
+    for (const dir of [train, predict]) {
+      for (const name of await readdir(dir, { recursive: true, withFileTypes: true })) {
+        if (name.isFile()) await chmod(join(name.parentPath, name.name), 0o444);
+      }
+      await chmod(dir, 0o555);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { Evaluation, FixedMetric } from '../evaluate/harness-protocol.ts';
+import type { Score } from '#core/job.ts';
+import type { SolutionReport } from '#core/report.ts';
+
+/** A solution that the grader has measured. */
+export interface GradedSolution {
+  readonly number: number;
+  readonly kind: SolutionReport['kind'];
+  readonly title: string;
+  readonly score: number;
+  readonly foldScores: readonly number[];
+  readonly report: SolutionReport;
+}
+
+/** The score with its interval, as every report shows it. */
+export function toScore(evaluation: Pick<Evaluation, 'score' | 'low' | 'high'>): Score {
+  return { score: evaluation.score, low: evaluation.low, high: evaluation.high };
+}
+
+/** Positive when `left` is the better score. */
+export function compareScores(metric: Pick<FixedMetric, 'direction'>, left: number, right: number): number {
+  return metric.direction === 'maximize' ? left - right : right - left;
+}
+
+/**
+ * Whether a challenger replaces the best. A constant is replaced by any model that scores better; a model only when the paired gain per
+ * fold exceeds its standard error, so that noise does not choose. A blend's score is nested already: any gain counts.
+ */
+export function isImprovement(metric: Pick<FixedMetric, 'direction'>, challenger: GradedSolution, best: GradedSolution | null): boolean {
+  if (best === null) return true;
+  const gain = compareScores(metric, challenger.score, best.score);
+  if (!(gain > 0)) return false;
+  if (best.kind === 'baseline' || challenger.kind === 'blend') return true;
+  return gain > pairedStandardError(challenger.foldScores, best.foldScores);
+}
+
+/** Standard error of the mean difference of two solutions over the same folds; 0 when it cannot be told. */
+export function pairedStandardError(left: readonly number[], right: readonly number[]): number {
+  if (left.length !== right.length || left.length < 2) return 0;
+  const differences = left.map((score, fold) => score - (right[fold] ?? score));
+  const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length;
+  const variance = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (differences.length - 1);
+  return Math.sqrt(variance / differences.length);
+}
+
+/** Solutions of an attempt and the best of them so far. */
+export interface Scoreboard {
+  readonly reports: Map<number, SolutionReport>;
+  readonly graded: Map<number, GradedSolution>;
+  best: GradedSolution | null;
+}
+
+/** An empty scoreboard. */
+export function createScoreboard(): Scoreboard {
+  return { reports: new Map(), graded: new Map(), best: null };
+}
+
+/** The best of all graded solutions by score alone; ties go to the earlier one. */
+export function findBestByScore(board: Scoreboard, metric: FixedMetric, kinds: readonly SolutionReport['kind'][]): GradedSolution | null {
+  let best: GradedSolution | null = null;
+  for (const solution of board.graded.values()) {
+    if (!kinds.includes(solution.kind)) continue;
+    if (best === null || compareScores(metric, solution.score, best.score) > 0) best = solution;
+  }
+  return best;
+}

@@ -1,0 +1,155 @@
+import type { Direction, FixedMetric, MetricId, TaskProfile } from '../evaluate/harness-protocol.ts';
+import { METRIC_NAMES } from './metric-names.ts';
+
+const PAGE_CHARACTERS = 40_000;
+const API_NAME_CHARACTERS = 300;
+const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
+  'logloss',
+  'logloss_mean_columns',
+  'brier',
+  'rmse',
+  'rmse_mean_columns',
+  'rmsle',
+  'rmsle_mean_columns',
+  'mse',
+  'mae',
+  'medae',
+  'mape',
+  'smape',
+]);
+
+/** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
+export interface MetricSources {
+  apiMetric: string | null;
+  pages: readonly { name: string; content: string }[];
+}
+
+/** `asked` = the competition's own metric, whose name we know but which we cannot compute; null when no name was found. */
+export interface MetricFinding {
+  metric: FixedMetric | null;
+  asked: string | null;
+}
+
+/** Direction of a metric that we compute. */
+export function directionOf(id: MetricId): Direction {
+  return MINIMIZED.has(id) ? 'minimize' : 'maximize';
+}
+
+/** The metric named by the API, else by the Evaluation page, else by the overview; null when none of them names one that we compute. */
+export function fixMetric(sources: MetricSources): FixedMetric | null {
+  return findMetric(sources).metric;
+}
+
+/** As fixMetric, and tells the name of a metric that we know but cannot compute: the nearest is then a proxy. */
+export function findMetric({ apiMetric, pages }: MetricSources): MetricFinding {
+  const named = apiMetric?.slice(0, API_NAME_CHARACTERS).trim();
+  if (named) {
+    const hit = bestHit(named, 'name');
+    if (hit?.id) return { metric: made(hit.id, named, 'api'), asked: null };
+    if (hit) return { metric: null, asked: named };
+  }
+  for (const { source, content } of orderPages(pages)) {
+    const hit = bestHit(content, source === 'evaluation-page' ? 'page' : 'overview');
+    if (hit?.id) return { metric: made(hit.id, hit.name, source), asked: null };
+    if (hit) return { metric: null, asked: named || hit.name };
+  }
+  return { metric: null, asked: named || null };
+}
+
+/** The metric to use when none is known: by target type and submission form. `asked` (a metric we cannot compute) makes it a proxy. */
+export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission'>, asked: string | null = null): FixedMetric {
+  const several = profile.targets.length > 1;
+  const types = new Set(profile.targets.map((target) => target.type));
+  let id: MetricId;
+  if (types.has('regression')) id = several ? 'rmse_mean_columns' : 'rmse';
+  else if (profile.submission.form === 'probability') id = several ? 'auc_mean_columns' : 'auc';
+  else if (profile.submission.form === 'class_columns') id = 'logloss';
+  else id = 'accuracy';
+  return { id, direction: directionOf(id), display_name: asked ?? id, source: 'schema', proxy: true };
+}
+
+/** The metric as this target can be measured by it: F1 of several classes is macro-averaged, and then a proxy. */
+export function fitMetric(metric: FixedMetric, profile: Pick<TaskProfile, 'targets'>): FixedMetric {
+  const isMulticlass = profile.targets.some((target) => target.type === 'multiclass');
+  return metric.id === 'f1' && isMulticlass ? { ...metric, id: 'f1_macro', proxy: true } : metric;
+}
+
+function made(id: MetricId, name: string, source: FixedMetric['source']): FixedMetric {
+  return { id, direction: directionOf(id), display_name: name, source, proxy: false };
+}
+
+/** Evaluation page first, then overview or description, then the FAQ; other pages (rules, prizes, timeline) name metrics in passing only. */
+function orderPages(pages: MetricSources['pages']): { source: 'evaluation-page' | 'overview'; content: string }[] {
+  const wanted: readonly (readonly [RegExp, 'evaluation-page' | 'overview'])[] = [
+    [/evaluation/i, 'evaluation-page'],
+    [/^(overview|description|abstract|readme)/i, 'overview'],
+    [/frequently|faq|about/i, 'overview'],
+  ];
+  const ordered = wanted.flatMap(([pattern, source]) =>
+    pages.filter((page) => pattern.test(page.name)).map((page) => ({ source, content: page.content.slice(0, PAGE_CHARACTERS) })),
+  );
+  return ordered.filter((page, index) => ordered.findIndex((other) => other.content === page.content) === index);
+}
+
+interface Hit {
+  id: MetricId | null;
+  name: string;
+  weight: number;
+  position: number;
+}
+
+/**
+ * Text in lower case, tags and marks replaced by blanks. Character by character, so that hostile text costs linear time only.
+ * Sentence ends stay, as words of their own.
+ */
+function plain(text: string): string {
+  const withoutTags = text.replace(/<[^<>]{0,300}>/g, ' ').replace(/\]\([^()\s]{0,500}\)/g, ' ');
+  return ` ${withoutTags
+    .toLowerCase()
+    .replace(/[’`]/g, "'")
+    .replace(/[-_–—*#"[\]{}|:,;/\\]/g, ' ')
+    .replace(/([.!?])(?=\s|$)/g, ' $1 ')
+    .replace(/\n[ \t]*\n/g, ' . ')
+    .replace(/\s+/g, ' ')} `;
+}
+
+const NAMES = METRIC_NAMES.map(([name, id]) => ({ needle: plain(name).trim(), id, name })).toSorted(
+  (a, b) => b.needle.length - a.needle.length,
+);
+const ASKING = /\b(evaluated|scored|judged|ranked|measured|assessed|metric|evaluation|score is|scores? (?:are|is)|calculated|computed)\b/;
+const DENYING = /\b(not|unlike|instead of|rather than|except|never|no longer|ignore)\b[^.]{0,60}$/;
+
+/** The name with the most weight: near a word that says how submissions are scored, not denied, the earliest of equals. */
+function bestHit(text: string, kind: 'name' | 'page' | 'overview'): Hit | null {
+  const searched = plain(text);
+  const taken: [number, number][] = [];
+  const hits: Hit[] = [];
+  for (const { needle, id, name } of NAMES) {
+    for (let at = findWord(searched, needle, 0); at >= 0 && hits.length < 200; at = findWord(searched, needle, at + 1)) {
+      const end = at + needle.length;
+      if (taken.some(([from, to]) => at < to && end > from)) continue; // inside a longer name
+      taken.push([at, end]);
+      const before = searched.slice(Math.max(0, at - 160), at);
+      if (DENYING.test(before.slice(-100))) continue;
+      const sentence = before.slice(before.lastIndexOf(' . ') + 1);
+      const asked = ASKING.test(sentence) || ASKING.test(searched.slice(end, end + 60));
+      if (kind === 'overview' && !asked) continue; // an overview mentions metrics in passing
+      hits.push({ id, name, weight: (asked ? 2 : 0) + (needle.length > 6 ? 0.5 : 0), position: at });
+    }
+  }
+  return hits.toSorted((a, b) => b.weight - a.weight || a.position - b.position)[0] ?? null;
+}
+
+/** Position of a whole word or phrase from `start` on; -1 when there is none. */
+function findWord(text: string, needle: string, start: number): number {
+  for (let at = text.indexOf(needle, start); at >= 0; at = text.indexOf(needle, at + 1)) {
+    const before = text[at - 1] ?? ' ';
+    const after = text[at + needle.length] ?? ' ';
+    if (!isWordCharacter(before) && (needle.endsWith('@') || !isWordCharacter(after))) return at;
+  }
+  return -1;
+}
+
+function isWordCharacter(character: string): boolean {
+  return /[a-z0-9']/.test(character);
+}

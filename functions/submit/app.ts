@@ -1,0 +1,103 @@
+import type { Express } from 'express';
+import type { Job } from '#core/job.ts';
+import type { RelayDependencies } from '#core/use-cases/relay.ts';
+import type { SubmitDependencies } from '#core/use-cases/submit.ts';
+import type { Coalescer } from '../http/coalesce.ts';
+import type { HttpOptions, RequestContext, Route } from '../http/app.ts';
+import type { CancelAccepted, RunAccepted } from '#core/responses.ts';
+import { applySubmitEvents } from './events.ts';
+import { buildLinks } from '../http/job-view.ts';
+import { callerError } from '#core/errors.ts';
+import { cancelJob } from '#core/use-cases/cancel.ts';
+import { createCoalescer } from '../http/coalesce.ts';
+import { createHttpApp, sendJson } from '../http/app.ts';
+import { handleEvents } from '../http/event-door.ts';
+import { hasBody, readJsonBody } from '../http/body.ts';
+import { isTenantName } from '../http/auth.ts';
+import { parseJobId } from '../http/job-access.ts';
+import { relayOutbox } from '#core/use-cases/relay.ts';
+import { submitJob } from '#core/use-cases/submit.ts';
+
+export interface SubmitAppDependencies extends SubmitDependencies, RelayDependencies {
+  readonly http: HttpOptions;
+}
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+const RELAY_LIMIT = 500;
+const RELAY_TIME_BOX_MS = 5_000;
+
+/** `POST /run`, `DELETE /jobs/{id}`, `POST /events`: takes requests into the ledger and says so at once. */
+export function createSubmitApp(deps: SubmitAppDependencies): Express {
+  return createHttpApp(deps.http, createSubmitRoutes(deps));
+}
+
+/** The table of submit's routes, to be joined with others in one app. */
+export function createSubmitRoutes(deps: SubmitAppDependencies): Route[] {
+  const relay = createCoalescer(() => relayOutbox(deps, { jobId: null, limit: RELAY_LIMIT, timeBoxMs: RELAY_TIME_BOX_MS }));
+  return [
+    { method: 'post', path: '/run', access: 'tenant', handle: (context) => run(deps, relay, context) },
+    { method: 'delete', path: '/jobs/:id', access: 'tenant', handle: (context, param) => cancel(deps, relay, context, param('id')) },
+    {
+      method: 'post',
+      path: '/events',
+      access: 'events',
+      handle: (context) =>
+        handleEvents(context, async (events) => {
+          await applySubmitEvents(deps, events, (event) => {
+            const named = event.extensions['tenant'];
+            return context.fromCluster && isTenantName(named) ? named : context.tenant;
+          });
+          await relay.wake();
+        }),
+    },
+  ];
+}
+
+async function run(deps: SubmitAppDependencies, relay: Coalescer, { req, res, tenant }: RequestContext): Promise<void> {
+  const idempotencyKey = readIdempotencyKey(req.headers['idempotency-key']);
+  const body = await readRunBody(req);
+  const outcome = await submitJob(deps, { tenant, body, idempotencyKey, request: null, traceparent: readTraceparent(req.headers['traceparent']) });
+  // Not awaited by the client; a graceful stop waits for it, and a tick repairs what a crash loses.
+  deps.http.lifecycle.track(relay.wake());
+  res.setHeader('location', `/status/${outcome.job.id}`);
+  if (outcome.kind === 'replayed') res.setHeader('idempotency-replayed', 'true');
+  sendJson(res, 201, buildAccepted(outcome.job));
+}
+
+/** The body, or the query form `?url=`: one of them. */
+async function readRunBody(req: RequestContext['req']): Promise<unknown> {
+  const { url } = req.query;
+  if (url === undefined) return hasBody(req) ? await readJsonBody(req) : {};
+  if (hasBody(req)) throw callerError('invalid-body', 422, 'Give the competition either as ?url= or in a JSON body, not both.');
+  if (typeof url !== 'string') throw callerError('invalid-query', 422, 'Give ?url= once.');
+  return { kaggle_url: url.replaceAll('\u0000', '') };
+}
+
+function readIdempotencyKey(value: string | string[] | undefined): string | null {
+  if (value === undefined) return null;
+  if (typeof value === 'string' && IDEMPOTENCY_KEY.test(value)) return value;
+  throw callerError('invalid-body', 400, 'Idempotency-Key must be 1 to 255 printable ASCII characters.');
+}
+
+function readTraceparent(value: string | string[] | undefined): string | null {
+  return typeof value === 'string' && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(value) ? value : null;
+}
+
+/** A replay gives the first answer again, so this is always the answer of a job that has just been accepted. */
+function buildAccepted(job: Job): RunAccepted {
+  return {
+    job_id: job.id,
+    k8s_job_name: job.jobName,
+    status: 'pending',
+    created_at: job.createdAt.toISOString(),
+    message: 'Job accepted. Follow it at links.status or links.events.',
+    links: buildLinks(job.id),
+  };
+}
+
+async function cancel(deps: SubmitAppDependencies, relay: Coalescer, { res, tenant }: RequestContext, idText: string): Promise<void> {
+  const { job, ended } = await cancelJob(deps, { tenant, jobId: parseJobId(idText) });
+  deps.http.lifecycle.track(relay.wake());
+  const message = ended ? 'Job cancelled' : 'Job is being cancelled: it ends when its attempt has stopped';
+  sendJson(res, 200, { message, job_id: job.id, status: job.state, ended } satisfies CancelAccepted);
+}

@@ -1,0 +1,25 @@
+import { v7 as uuidv7 } from 'uuid';
+import { createHttpSink } from '#adapters/broker/http-sink.ts';
+import { createLogger } from '#adapters/telemetry/logger.ts';
+import { createPostgresJobStore } from '#adapters/postgres/job-store.ts';
+import { sha256Hex } from '#adapters/hashing.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
+import { createSubmitApp } from './app.ts';
+import { exitWithReason, runFunction } from '../http/run-function.ts';
+import { readFunctionConfig } from '../http/config.ts';
+
+async function main(): Promise<void> {
+  const config = readFunctionConfig(process.env, { isPublic: true });
+  const logger = createLogger({ level: config.logLevel, service: 'submit' });
+  const store = createPostgresJobStore({ url: config.databaseUrl, maxConnections: config.databaseConnections });
+  const sink = createHttpSink({ url: config.require('intakeUrl') });
+  const { limits } = config;
+  await runFunction({
+    config,
+    logger,
+    build: (http) => createSubmitApp({ http, store, sink, limits, logger, newId: uuidv7, hash: sha256Hex, clock: systemClock, random: Math.random }),
+    close: [() => store.close()],
+  });
+}
+
+await main().catch(exitWithReason);

@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import { findOrBuildFakeGcs } from './fake-gcs.mjs';
+import { runInForeground, runProgram } from './launch.mjs';
+import { areNpmPackagesReady, installNpmPackages } from './npm-packages.mjs';
+import { inProject } from './places.mjs';
+import { checkDiskSpace } from './preflight.mjs';
+import { arePythonPackagesReady, installPythonPackages, installRuff, isRuffReady, ruffPath } from './python-packages.mjs';
+import { lockPythonPackages } from './lock-python.mjs';
+import { withSetupLock } from './lock.mjs';
+import { say } from './talk.mjs';
+
+const npm = { isReady: areNpmPackagesReady, install: installNpmPackages };
+const python = { isReady: arePythonPackagesReady, install: installPythonPackages };
+const ruff = { isReady: isRuffReady, install: installRuff };
+
+/** Makes the needed steps ready. With nothing to do it only compares stamps; else it works under the folder's lock. */
+async function prepare(steps) {
+  if (steps.every((step) => step.isReady())) return;
+  await withSetupLock(async () => {
+    for (const step of steps) {
+      // Asked again: the set-up that was waited for may have done it.
+      if (step.isReady()) continue;
+      checkDiskSpace();
+      await step.install();
+    }
+  });
+}
+
+function program(path, steps) {
+  return async (args) => {
+    await prepare(steps);
+    return runProgram(inProject(path), args, { cwd: process.cwd() });
+  };
+}
+
+const bin = (name) => inProject('node_modules', '.bin', name);
+const pythonFolders = () => ['agent/python', 'scripts', 'examples'].filter((folder) => existsSync(inProject(folder)));
+
+async function runTests(args) {
+  await prepare([npm, python]);
+  const fakeGcs = await findOrBuildFakeGcs();
+  return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
+}
+
+/** Runs every check, also after one failed, and fails if any did. */
+async function runChecks() {
+  await prepare([npm, ruff]);
+  const checks = [
+    ['types', bin('tsc'), ['-p', '.']],
+    ['lint', bin('oxlint'), ['--deny-warnings']],
+    ['format', bin('prettier'), ['--check', '--log-level=warn', '.']],
+    ['Python lint', ruffPath, ['check', '--quiet', '--config', 'agent/python/pyproject.toml', ...pythonFolders()]],
+    ['Python format', ruffPath, ['format', '--quiet', '--check', '--config', 'agent/python/pyproject.toml', ...pythonFolders()]],
+  ];
+  const failed = [];
+  for (const [title, command, args] of checks) {
+    if ((await runInForeground(command, args)) !== 0) failed.push(title);
+  }
+  say(failed.length === 0 ? `checks passed: ${checks.map(([title]) => title).join(', ')}` : `checks failed: ${failed.join(', ')}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function format() {
+  await prepare([npm, ruff]);
+  const codes = [
+    await runInForeground(bin('prettier'), ['--write', '--log-level=warn', '.']),
+    await runInForeground(ruffPath, ['check', '--quiet', '--fix', '--config', 'agent/python/pyproject.toml', ...pythonFolders()]),
+    await runInForeground(ruffPath, ['format', '--quiet', '--config', 'agent/python/pyproject.toml', ...pythonFolders()]),
+  ];
+  return Math.max(...codes);
+}
+
+/** Every verb: what it needs is installed first, then it runs and its exit code is returned. */
+export const verbs = {
+  setup: async () => {
+    await prepare([npm, python, ruff]);
+    say('ready');
+    return 0;
+  },
+  demo: program('local/demo.ts', [npm, python]),
+  start: program('local/main.ts', [npm, python]),
+  cli: program('cli/main.ts', [npm, python]),
+  'bench-plane': program('bench/plane.ts', [npm, python]),
+  test: runTests,
+  check: runChecks,
+  format,
+  lock: () => lockPythonPackages(),
+};

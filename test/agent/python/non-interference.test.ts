@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { z } from 'zod';
+import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import { fixTask, makeCsv, makeFolder, makeRandom, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
+
+const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
+
+interface Shape {
+  files: Record<string, string>;
+  metric: MetricId;
+  shape: 'rows' | 'groups' | 'time';
+  target: string;
+  relabel: (label: string, row: number) => string;
+}
+
+const flip = (label: string) => (label === '1' ? '0' : '1');
+const move = (label: string, row: number) => (Number(label) * 3 + row + 0.25).toFixed(2);
+
+function rowsShape(): Shape {
+  const random = makeRandom(11);
+  const cells = (id: number) => [id, random().toFixed(4), random() < 0.1 ? '' : Math.floor(random() * 50), ['a', 'b', 'c'][id % 3] ?? ''];
+  return {
+    shape: 'rows',
+    metric: 'auc',
+    target: 'y',
+    relabel: flip,
+    files: {
+      'train.csv': makeCsv(['id', 'u', 'v', 'w', 'y'], 200, (i) => [...cells(i), i % 4 === 0 ? 1 : 0]),
+      'test.csv': makeCsv(['id', 'u', 'v', 'w'], 80, (i) => cells(i + 200)),
+      'sample_submission.csv': makeCsv(['id', 'y'], 80, (i) => [i + 200, 0]),
+    },
+  };
+}
+
+function numbersShape(): Shape {
+  const shape = rowsShape();
+  const random = makeRandom(5);
+  const train = makeCsv(['id', 'u', 'y'], 150, (i) => [i, random().toFixed(4), (random() * 100).toFixed(2)]);
+  const tests = makeCsv(['id', 'u'], 600, (i) => [i + 150, random().toFixed(4)]);
+  return { ...shape, metric: 'rmse', relabel: move, files: { 'train.csv': train, 'test.csv': tests } };
+}
+
+function groupsShape(): Shape {
+  const random = makeRandom(12);
+  return {
+    shape: 'groups',
+    metric: 'rmse',
+    target: 'y',
+    relabel: move,
+    files: {
+      'train.csv': makeCsv(['id', 'patient_id', 'u', 'y'], 240, (i) => [
+        i,
+        Math.floor(i / 6),
+        random().toFixed(4),
+        (random() * 9).toFixed(2),
+      ]),
+      'test.csv': makeCsv(['id', 'patient_id', 'u'], 60, (i) => [i + 240, 100 + Math.floor(i / 6), random().toFixed(4)]),
+      'sample_submission.csv': makeCsv(['id', 'y'], 60, (i) => [i + 240, 0]),
+    },
+  };
+}
+
+function timeShape(): Shape {
+  const random = makeRandom(13);
+  const day = (i: number) => new Date(Date.UTC(2020, 0, 1 + Math.floor(i / 2))).toISOString().slice(0, 10);
+  return {
+    shape: 'time',
+    metric: 'mae',
+    target: 'y',
+    relabel: move,
+    files: {
+      'train.csv': makeCsv(['id', 'date', 'u', 'y'], 300, (i) => [i, day(i), random().toFixed(4), (random() * 9).toFixed(2)]),
+      'test.csv': makeCsv(['id', 'date', 'u'], 40, (i) => [i + 300, day(i + 300), random().toFixed(4)]),
+      'sample_submission.csv': makeCsv(['id', 'y'], 40, (i) => [i + 300, 0]),
+    },
+  };
+}
+
+/** Everything that a run could see of its folders: names, order, sizes, times, modes and bytes. */
+async function fingerprint(folder: string): Promise<string[]> {
+  const lines: string[] = [];
+  for (const name of (await readdir(folder, { recursive: true })).toSorted()) {
+    const info = await stat(join(folder, name));
+    const bytes = info.isFile()
+      ? createHash('sha256')
+          .update(await readFile(join(folder, name)))
+          .digest('hex')
+      : 'folder';
+    lines.push(`${name} ${info.size * (info.isFile() ? 1 : 0)} ${info.mtimeMs} ${info.mode.toString(8)} ${bytes}`);
+  }
+  return lines;
+}
+
+async function fingerprints(run: RunFolders): Promise<string[][]> {
+  return [await fingerprint(run.train_dir), await fingerprint(run.predict_dir)];
+}
+
+/** The training file with the label of every row of `fold` changed. */
+function relabelled(shape: Shape, vector: readonly number[], fold: number): string {
+  const [header = '', ...lines] = (shape.files['train.csv'] ?? '').trim().split('\n');
+  const changed = lines.map((line, row) => {
+    if (vector[row] !== fold) return line;
+    const at = line.lastIndexOf(',') + 1;
+    return line.slice(0, at) + shape.relabel(line.slice(at), row);
+  });
+  return `${[header, ...changed].join('\n')}\n`;
+}
+
+async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
+  const first = openHarness(t);
+  const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, shape.files), metric: shape.metric });
+  t.is(fixed.profile.shape, shape.shape);
+  const cut = await first.cut({ fold_count: 4 });
+  const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
+  const { vector } = StoredFolds.parse(JSON.parse(stored));
+  t.is((await stat(join(fixed.workDir, 'harness', 'folds.json'))).mode & 0o777, 0o600);
+
+  for (const run of cut.runs) {
+    const dataDir = await writeFiles(t, { ...shape.files, 'train.csv': relabelled(shape, vector, run.fold ?? -1) });
+    const workDir = await makeFolder(t);
+    await mkdir(join(workDir, 'harness'));
+    await writeFile(join(workDir, 'harness', 'folds.json'), stored);
+    const second = openHarness(t);
+    await second.fixTask({ data_dir: dataDir, work_dir: workDir, profile: fixed.profile, metric: metricOf(shape.metric), seed: 7 });
+    const again = await second.cut({ fold_count: 4 });
+    const twin = again.runs.find((other) => other.run_id === run.run_id);
+    t.truthy(twin);
+    if (twin) t.deepEqual(await fingerprints(twin), await fingerprints(run));
+    const other = again.runs.find((candidate) => candidate.run_id !== run.run_id);
+    const before = cut.runs.find((candidate) => candidate.run_id === other?.run_id);
+    // where another fold trains on the changed rows, its folder must change: the comparison is able to see a label
+    if (shape.shape !== 'time' && other && before) t.notDeepEqual((await fingerprints(other))[0], (await fingerprints(before))[0]);
+    await second.close();
+  }
+}
+
+test('rows: changing every validation label changes no byte that the fold can see', async (t) => {
+  await checkShape(t, rowsShape());
+});
+
+test('numbers with a large test set: changing every validation label changes no byte that the fold can see', async (t) => {
+  await checkShape(t, numbersShape());
+});
+
+test('groups: changing every validation label changes no byte that the fold can see', async (t) => {
+  await checkShape(t, groupsShape());
+});
+
+test('time: changing every validation label changes no byte that the fold can see', async (t) => {
+  await checkShape(t, timeShape());
+});
+
+test('a fold predicts validation and test rows together, without ids, labels or an order that tells them apart', async (t) => {
+  const harness = openHarness(t);
+  const shape = rowsShape();
+  await fixTask(t, harness, { dataDir: await writeFiles(t, shape.files), metric: 'auc' });
+  const cut = await harness.cut({ fold_count: 5 });
+  t.is(cut.final_run, null);
+  const testFeatures = new Set(readCsv(shape.files['test.csv'] ?? '').map((row) => row['u']));
+  for (const run of cut.runs) {
+    t.is(run.predict_kind, 'validation+test');
+    t.is(run.predict_rows, 40 + 80);
+    const rows = readCsv(await readFile(join(run.predict_dir, 'rows.csv'), 'utf8'));
+    t.deepEqual(Object.keys(rows[0] ?? {}).toSorted(), ['key', 'u', 'v', 'w']);
+    const isTest = rows.map((row) => testFeatures.has(Number(row['u']).toFixed(4)));
+    t.is(isTest.filter(Boolean).length, 80);
+    const keys = rows.map((row) => Number(row['key']));
+    const mean = (wanted: boolean) => average(keys.filter((_, i) => isTest[i] === wanted));
+    t.true(Math.abs(mean(true) - mean(false)) < 60, 'keys do not tell test rows');
+    const halves = isTest.slice(0, 60).filter(Boolean).length;
+    t.true(halves > 25 && halves < 55, 'the order does not tell test rows');
+    const train = readCsv(await readFile(join(run.train_dir, 'train.csv'), 'utf8'));
+    const trained = new Set(train.map((row) => row['key']));
+    t.true(rows.every((row) => !trained.has(row['key'])));
+  }
+});
+
+test('groups: no group is on both sides of a fold, and group names do not tell test rows', async (t) => {
+  const harness = openHarness(t);
+  await fixTask(t, harness, { dataDir: await writeFiles(t, groupsShape().files), metric: 'rmse' });
+  for (const run of (await harness.cut({ fold_count: 4 })).runs) {
+    const train = new Set(readCsv(await readFile(join(run.train_dir, 'train.csv'), 'utf8')).map((row) => row['patient_id']));
+    const groups = readCsv(await readFile(join(run.predict_dir, 'rows.csv'), 'utf8')).map((row) => row['patient_id']);
+    t.true(groups.every((group) => !train.has(group)));
+    t.true(
+      groups.every((group) => Number(group) <= 50),
+      'groups are renumbered',
+    );
+  }
+});
+
+test('time: every fold learns only from before its block, and the final run is apart', async (t) => {
+  const harness = openHarness(t);
+  await fixTask(t, harness, { dataDir: await writeFiles(t, timeShape().files), metric: 'mae' });
+  const cut = await harness.cut({ fold_count: 4 });
+  t.is(cut.final_run?.predict_kind, 'test');
+  t.is(cut.final_run?.predict_rows, 40);
+  for (const run of cut.runs) {
+    t.is(run.predict_kind, 'validation');
+    const dates = (text: string) => readCsv(text).map((row) => row['date'] ?? '');
+    const last =
+      dates(await readFile(join(run.train_dir, 'train.csv'), 'utf8'))
+        .toSorted()
+        .at(-1) ?? '';
+    const first = dates(await readFile(join(run.predict_dir, 'rows.csv'), 'utf8')).toSorted()[0] ?? '';
+    t.true(last < first, `${last} is before ${first}`);
+  }
+});
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
