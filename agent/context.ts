@@ -40,7 +40,7 @@ export interface RunContext {
   readonly threads: number;
   /** How many folds run at a time, each with `threads` / this many threads. */
   readonly foldsAtOnce: number;
-  readonly versions: Readonly<Record<string, string>>;
+  readonly versions: Record<string, string>;
   /** Lines for people, kept with the result. */
   readonly notes: string[];
 }

@@ -259,6 +259,11 @@ export interface RunObservation {
   readonly recorded: boolean;
 }
 
+/** True when the end of a run is decided and nothing of it lives: only then may its slot be given away. */
+export function isOver(run: Pick<RunObservation, 'phase' | 'alive'>): boolean {
+  return !run.alive && (run.phase === 'succeeded' || run.phase === 'failed');
+}
+
 /** What to create. The secret token is given apart from the frozen spec, and never stored in the ledger. */
 export interface RunOrder {
   readonly spec: unknown;

@@ -80,7 +80,7 @@ export const JobView = z
     version: z.int(),
     metric: z.string().nullable(),
     direction: Direction.nullable(),
-    best_score: z.number().nullable().meta({ description: "Best score so far, as the harness measured it; null before the first." }),
+    best_score: z.number().nullable().meta({ description: 'Best score so far, as the harness measured it; null before the first.' }),
     best_score_interval: z.tuple([z.number(), z.number()]).nullable().meta({ description: '95 % interval of best_score.' }),
     budget: z.object({ budget_usd: z.number(), time_limit_s: z.int(), remaining_s: z.number().nullable() }),
     prediction: z.null().meta({ description: 'Reserved for the hardware prediction.' }),
@@ -94,9 +94,7 @@ export const JobView = z
   .meta({ id: 'Job' });
 export type JobView = z.infer<typeof JobView>;
 
-export const JobListView = z
-  .object({ total: z.int(), jobs: z.array(JobView), next_cursor: z.string().nullable() })
-  .meta({ id: 'JobList' });
+export const JobListView = z.object({ total: z.int(), jobs: z.array(JobView), next_cursor: z.string().nullable() }).meta({ id: 'JobList' });
 export type JobListView = z.infer<typeof JobListView>;
 
 /** Data of one server-sent event; its `id` is `seq`, its `event` is `type`. */

@@ -32,7 +32,13 @@ function go(path) {
 
 function askForKey(error) {
   const input = h('input', { type: 'password', autocomplete: 'off', required: true });
-  const form = h('form', { class: 'panel' }, h('h2', {}, 'API key'), h('label', {}, 'This installation needs a key; it is kept for this tab only.', input), h('p', {}, h('button', { class: 'primary' }, 'Go on')));
+  const form = h(
+    'form',
+    { class: 'panel' },
+    h('h2', {}, 'API key'),
+    h('label', {}, 'This installation needs a key; it is kept for this tab only.', input),
+    h('p', {}, h('button', { class: 'primary' }, 'Go on')),
+  );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     sessionStorage.setItem('api-key', input.value);
@@ -43,7 +49,8 @@ function askForKey(error) {
 
 document.addEventListener('click', (event) => {
   const link = event.target instanceof Element ? event.target.closest('a') : null;
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || link.origin !== location.origin || link.pathname !== '/' || link.hash) return;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || link.origin !== location.origin || link.pathname !== '/' || link.hash)
+    return;
   event.preventDefault();
   go(link.pathname + link.search);
 });

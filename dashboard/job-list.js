@@ -34,7 +34,13 @@ function submitForm(go) {
     'form',
     { class: 'panel' },
     h('h2', {}, 'Start a job'),
-    h('div', { class: 'row' }, h('label', { class: 'grow' }, 'Address of a Kaggle competition', url), h('label', {}, 'Minutes, at most', minutes), button),
+    h(
+      'div',
+      { class: 'row' },
+      h('label', { class: 'grow' }, 'Address of a Kaggle competition', url),
+      h('label', {}, 'Minutes, at most', minutes),
+      button,
+    ),
     answer,
   );
   form.addEventListener('submit', async (event) => {
@@ -55,7 +61,12 @@ function submitForm(go) {
 }
 
 function listHead(filter, go) {
-  const select = h('select', {}, h('option', { value: '' }, 'all states'), ...STATES.map((state) => h('option', { value: state, selected: state === filter }, state)));
+  const select = h(
+    'select',
+    {},
+    h('option', { value: '' }, 'all states'),
+    ...STATES.map((state) => h('option', { value: state, selected: state === filter }, state)),
+  );
   select.addEventListener('change', () => go(select.value ? `/?status=${select.value}` : '/'));
   return h('div', { class: 'row spread' }, h('h2', {}, 'Jobs'), h('label', {}, 'Show', select));
 }
@@ -64,7 +75,11 @@ async function loadList(filter, cursor, signal) {
   const query = new URLSearchParams({ limit: '50', ...(filter && { status_filter: filter }), ...(cursor && { cursor }) });
   const { jobs, total, next_cursor: next } = await getJson(`/jobs?${query}`, { signal });
   if (jobs.length === 0) {
-    return h('p', { class: 'empty' }, filter ? `No job is ${filter}.` : 'No jobs yet. Paste the address of a competition above, or run “npm run demo”.');
+    return h(
+      'p',
+      { class: 'empty' },
+      filter ? `No job is ${filter}.` : 'No jobs yet. Paste the address of a competition above, or run “npm run demo”.',
+    );
   }
   const heads = [['State'], ['Competition'], ['What happens', 'hide-small'], ['Best score', 'number'], ['Age', 'number']];
   const table = h(
@@ -74,7 +89,13 @@ async function loadList(filter, cursor, signal) {
     h('tbody', {}, ...jobs.map(row)),
   );
   const nextQuery = new URLSearchParams({ ...(filter && { status: filter }), ...(next && { cursor: next }) });
-  const foot = h('p', { class: 'soft small' }, `${jobs.length} of ${total}`, next ? ' · ' : '', next ? h('a', { href: `/?${nextQuery}` }, 'older') : '');
+  const foot = h(
+    'p',
+    { class: 'soft small' },
+    `${jobs.length} of ${total}`,
+    next ? ' · ' : '',
+    next ? h('a', { href: `/?${nextQuery}` }, 'older') : '',
+  );
   return h('div', { class: 'wide' }, table, foot);
 }
 

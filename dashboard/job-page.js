@@ -80,11 +80,20 @@ function headPanel(job, link) {
     h(
       'div',
       { class: 'row spread' },
-      h('div', {}, h('h1', {}, job.competition_name), h('p', {}, stateBadge(job.status), ' ', h('span', { class: 'soft' }, isOpen ? job.progress : job.reason), ' ', link)),
+      h(
+        'div',
+        {},
+        h('h1', {}, job.competition_name),
+        h('p', {}, stateBadge(job.status), ' ', h('span', { class: 'soft' }, isOpen ? job.progress : job.reason), ' ', link),
+      ),
       isOpen ? cancel : '',
     ),
     job.progress_detail?.solutions_planned && isOpen
-      ? h('progress', { max: job.progress_detail.solutions_planned, value: job.progress_detail.solutions_done, 'aria-label': 'Solutions done' })
+      ? h('progress', {
+          max: job.progress_detail.solutions_planned,
+          value: job.progress_detail.solutions_done,
+          'aria-label': 'Solutions done',
+        })
       : '',
     job.error ? h('p', { class: 'notice bad' }, `${job.error.message} (${job.error.code})`) : '',
     answer,

@@ -8,10 +8,18 @@ export function factsPanel(job) {
   const interval = job.best_score_interval ? `${score(job.best_score_interval[0])} to ${score(job.best_score_interval[1])}` : '';
   const left = job.budget.remaining_s;
   const facts = [
-    ['Best score', h('span', { class: 'big' }, score(job.best_score)), interval ? h('div', { class: 'soft small' }, `95 %: ${interval}`) : ''],
+    [
+      'Best score',
+      h('span', { class: 'big' }, score(job.best_score)),
+      interval ? h('div', { class: 'soft small' }, `95 %: ${interval}`) : '',
+    ],
     ['Metric', job.metric ?? '–', job.direction ? h('div', { class: 'soft small' }, job.direction) : ''],
     ['Solutions', job.progress_detail ? `${job.progress_detail.solutions_done} of ${job.progress_detail.solutions_planned ?? '?'}` : '–'],
-    ['Time left', typeof left === 'number' ? duration(left) : '–', h('div', { class: 'soft small' }, `of ${duration(job.budget.time_limit_s)}`)],
+    [
+      'Time left',
+      typeof left === 'number' ? duration(left) : '–',
+      h('div', { class: 'soft small' }, `of ${duration(job.budget.time_limit_s)}`),
+    ],
     ['Attempt', String(job.attempt), h('div', { class: 'soft small mono' }, job.k8s_job_name)],
     ['Accepted', ago(job.created_at)],
     ['Started', ago(job.first_started_at)],
@@ -19,7 +27,11 @@ export function factsPanel(job) {
     ['Resources', `${job.resources_requested.cpu} CPU, ${job.resources_requested.memory}`],
     ['Job id', h('span', { class: 'mono' }, job.job_id)],
   ];
-  return h('section', { class: 'panel' }, h('dl', { class: 'facts' }, ...facts.map(([name, ...value]) => h('div', {}, h('dt', {}, name), h('dd', {}, ...value)))));
+  return h(
+    'section',
+    { class: 'panel' },
+    h('dl', { class: 'facts' }, ...facts.map(([name, ...value]) => h('div', {}, h('dt', {}, name), h('dd', {}, ...value)))),
+  );
 }
 
 /** States with their reasons, newest last; progress lines are folded into the last one of their kind. */
@@ -57,10 +69,23 @@ export function solutionsPanel(jobId) {
 }
 
 function solutionTable(solutions, open) {
-  const heads = [['#', 'number'], ['What'], ['Kind', 'hide-small'], ['Score', 'number'], ['95 %', 'number hide-small'], ['Time', 'number'], ['Checks']];
+  const heads = [
+    ['#', 'number'],
+    ['What'],
+    ['Kind', 'hide-small'],
+    ['Score', 'number'],
+    ['95 %', 'number hide-small'],
+    ['Time', 'number'],
+    ['Checks'],
+  ];
   const rows = solutions.map((solution) => {
     const failed = solution.checks.filter((check) => !check.ok);
-    const checks = solution.state === 'failed' ? `failed: ${solution.failure ?? ''}` : failed.length > 0 ? `✕ ${failed.map((check) => check.name).join(', ')}` : `✓ ${solution.checks.length}`;
+    const checks =
+      solution.state === 'failed'
+        ? `failed: ${solution.failure ?? ''}`
+        : failed.length > 0
+          ? `✕ ${failed.map((check) => check.name).join(', ')}`
+          : `✓ ${solution.checks.length}`;
     return h(
       'tr',
       {},
@@ -68,12 +93,21 @@ function solutionTable(solutions, open) {
       h('td', {}, h('button', { type: 'button', onclick: () => void open(solution.number) }, solution.title)),
       h('td', { class: 'soft hide-small' }, solution.kind),
       h('td', { class: 'number' }, score(solution.score?.score)),
-      h('td', { class: 'number soft small hide-small' }, solution.score ? `${score(solution.score.low)} … ${score(solution.score.high)}` : ''),
+      h(
+        'td',
+        { class: 'number soft small hide-small' },
+        solution.score ? `${score(solution.score.low)} … ${score(solution.score.high)}` : '',
+      ),
       h('td', { class: 'number' }, duration(solution.seconds)),
       h('td', { class: 'small' }, solution.state === 'running' ? 'running' : checks.slice(0, 160)),
     );
   });
-  return h('table', {}, h('thead', {}, h('tr', {}, ...heads.map(([text, name]) => h('th', { scope: 'col', class: name }, text)))), h('tbody', {}, ...rows));
+  return h(
+    'table',
+    {},
+    h('thead', {}, h('tr', {}, ...heads.map(([text, name]) => h('th', { scope: 'col', class: name }, text)))),
+    h('tbody', {}, ...rows),
+  );
 }
 
 function solutionDetail(solution) {
@@ -102,14 +136,29 @@ export async function resultPanel(job, signal) {
     result.metric_is_proxy && 'The metric is the nearest known one, not the competition’s own.',
     ...result.notes,
   ].filter(Boolean);
-  const board = result.leaderboard ? ` · leaderboard: public ${score(result.leaderboard.public)}, private ${score(result.leaderboard.private)}` : '';
+  const board = result.leaderboard
+    ? ` · leaderboard: public ${score(result.leaderboard.public)}, private ${score(result.leaderboard.private)}`
+    : '';
   const names = result.files.map((file) => file.name);
-  const save = (name) => h('button', { type: 'button', class: name === 'submission.csv' ? 'primary' : '', onclick: () => void download(`/result/${job.job_id}/${name}${job.status === 'success' ? '' : '?best=1'}`, name) }, name);
+  const save = (name) =>
+    h(
+      'button',
+      {
+        type: 'button',
+        class: name === 'submission.csv' ? 'primary' : '',
+        onclick: () => void download(`/result/${job.job_id}/${name}${job.status === 'success' ? '' : '?best=1'}`, name),
+      },
+      name,
+    );
   return h(
     'section',
     { class: 'panel' },
     h('h2', {}, 'Result'),
-    h('p', {}, `${result.solutions} solutions in ${duration(result.seconds ?? 0)}, first valid file after ${duration(result.first_valid_seconds ?? 0)}${board}`),
+    h(
+      'p',
+      {},
+      `${result.solutions} solutions in ${duration(result.seconds ?? 0)}, first valid file after ${duration(result.first_valid_seconds ?? 0)}${board}`,
+    ),
     ...notes.map((note) => h('p', { class: 'notice' }, note)),
     h('div', { class: 'row' }, ...names.map(save)),
   );
@@ -125,6 +174,10 @@ export function logsPanel(jobId) {
     text.textContent = logs;
     if (atEnd) text.scrollTop = text.scrollHeight;
   };
-  const save = h('button', { type: 'button', onclick: () => void download(`/logs/${jobId}?tail_lines=1000000`, `${jobId}-log.json`) }, 'Download');
+  const save = h(
+    'button',
+    { type: 'button', onclick: () => void download(`/logs/${jobId}?tail_lines=1000000`, `${jobId}-log.json`) },
+    'Download',
+  );
   return { element: h('section', { class: 'panel' }, h('div', { class: 'row spread' }, h('h2', {}, 'Log'), save), text), load };
 }

@@ -101,10 +101,19 @@ function createInternalApp(options: LocalFunctionsOptions, common: Common, launc
       config: { cap: config.cap, launchLeaseMs, concurrency: LAUNCH_CONCURRENCY, policy },
     }),
   );
-  app.use('/collector', createCollectorApp({ ...common, config: { policy }, verifyHint: (hint) => verifyHint({ planeKey, ...hint, now: common.clock.now() }) }));
+  app.use(
+    '/collector',
+    createCollectorApp({ ...common, config: { policy }, verifyHint: (hint) => verifyHint({ planeKey, ...hint, now: common.clock.now() }) }),
+  );
   app.use(
     '/reconciler',
-    createReconcilerApp({ ...common, config: { policy }, timeBoxMs: TICK_TIME_BOX_MS, retentionDays: RETENTION_DAYS, wakeLauncher: () => wakeLauncher(launcherTickUrl()) }),
+    createReconcilerApp({
+      ...common,
+      config: { policy },
+      timeBoxMs: TICK_TIME_BOX_MS,
+      retentionDays: RETENTION_DAYS,
+      wakeLauncher: () => wakeLauncher(launcherTickUrl()),
+    }),
   );
   app.use('/dead-letter', createHttpApp(common.http, createDeadLetterEventRoutes(common)));
   app.use('/submit', createHttpApp(common.http, createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS })));

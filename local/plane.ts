@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '#adapters/postgres/embedded.ts';
 import type { ArtifactStore, EventSink, JobRunner, JobStore, Logger } from '#core/ports.ts';
 import type { AttemptPolicy } from '#core/attempt-policy.ts';
 import type { LocalConfig } from './config.ts';
+import { isOver } from '#core/ports.ts';
 import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
 import { buildAgentCommand } from './agent-command.ts';
 import { openDataFolder, writeRunFile } from './data-folder.ts';
@@ -114,7 +115,7 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
     logger,
   });
   undo.push(() => functions.close());
-  await brokers.connect(functions.internalUrl);
+  brokers.connect(functions.internalUrl);
   await writeRunFile(folder.root, {
     pid: process.pid,
     port: functions.port,
@@ -138,11 +139,19 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
   };
 }
 
-async function openDatabase(folder: Awaited<ReturnType<typeof openDataFolder>>, options: LocalPlaneOptions, undo: (() => Promise<unknown>)[]): Promise<string> {
+async function openDatabase(
+  folder: Awaited<ReturnType<typeof openDataFolder>>,
+  options: LocalPlaneOptions,
+  undo: (() => Promise<unknown>)[],
+): Promise<string> {
   const { databaseUrl } = options;
   options.onStep?.('starting Postgres');
   if (databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir: folder.postgres, logFile: join(folder.logs, 'postgres.log'), maxConnections: 100 });
+    const postgres = await startEmbeddedPostgres({
+      dataDir: folder.postgres,
+      logFile: join(folder.logs, 'postgres.log'),
+      maxConnections: 100,
+    });
     undo.push(() => postgres.stop());
     await migrateToLatest(postgres.url);
     return postgres.url;
@@ -177,7 +186,7 @@ async function closeInOrder(params: {
 async function endAttempts(runner: JobRunner): Promise<void> {
   for (let round = 0; round < 600; round += 1) {
     const { items } = await runner.list({ cursor: null, limit: 500 });
-    const alive = items.filter((run) => run.alive);
+    const alive = items.filter((run) => !isOver(run));
     if (alive.length === 0) return;
     for (const run of alive) if (!run.deleting) await runner.remove({ jobName: run.jobName, uid: run.uid });
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,5 +1,8 @@
 import { AgentError, unavailable } from '#core/errors.ts';
 
+/** How often a read that breaks off is tried in all. */
+export const READ_TRIES = 4;
+
 /** HTTP status of an error of the storage client, or null. A resumable upload rejects with a plain object, not an Error. */
 export function httpCode(error: unknown): number | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;
@@ -44,6 +47,27 @@ export async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Prom
     return await Promise.race([work, promise]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Repeats a read that broke off, at most READ_TRIES times in all. */
+export async function retryBrokenReads<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      if (tries >= READ_TRIES || !isBrokenRead(error)) throw error;
+    }
+  }
+}
+
+/** Null instead of a 404. */
+export async function missingAsNull<T>(read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (httpCode(error) === 404) return null;
+    throw error;
   }
 }
 

@@ -7,14 +7,13 @@ import { collectBytes, hashChunks, readChunks, rejectOtherBytes } from './chunks
 import { openPlainFile } from './directory-files.ts';
 import { downloadMedia } from './gcs-download.ts';
 import type { MediaSource } from './gcs-download.ts';
-import { explainGcsError, httpCode, isBrokenRead, withDeadline } from './gcs-errors.ts';
+import { READ_TRIES, explainGcsError, httpCode, isBrokenRead, missingAsNull, retryBrokenReads, withDeadline } from './gcs-errors.ts';
 import { MAX_KEY_BYTES, checkContentType, checkKey, checkPrefix } from './keys.ts';
 
 const SMALL_FILE_BYTES = 8 * 1024 * 1024;
 const SMALL_TIMEOUT_MS = 60_000;
 const LARGE_TIMEOUT_MS = 15 * 60_000;
 const PAGE_SIZE = 1000;
-const READ_TRIES = 4;
 /** On every write: create-only. Without it one write would also switch the client's retries off for good. */
 const CREATE_ONLY = { ifGenerationMatch: 0 } as const;
 
@@ -236,23 +235,4 @@ interface Labels {
 function describeUpload(contentType: string, labels: Labels) {
   const metadata = { contentType, metadata: { ...labels } };
   return { contentType, metadata, preconditionOpts: { ...CREATE_ONLY }, validation: 'crc32c', gzip: false } as const;
-}
-
-async function retryBrokenReads<T>(read: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await read();
-    } catch (error) {
-      if (tries >= READ_TRIES || !isBrokenRead(error)) throw error;
-    }
-  }
-}
-
-async function missingAsNull<T>(read: () => Promise<T>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (httpCode(error) === 404) return null;
-    throw error;
-  }
 }

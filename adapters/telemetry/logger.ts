@@ -2,7 +2,11 @@ import pino from 'pino';
 import type { Logger } from '#core/ports.ts';
 
 /** Structured lines on `destination` (a file descriptor, or a path; stdout by default). Members that may hold a secret are cut out. */
-export function createLogger(options: { readonly level: string; readonly service: string; readonly destination?: string | number }): Logger {
+export function createLogger(options: {
+  readonly level: string;
+  readonly service: string;
+  readonly destination?: string | number;
+}): Logger {
   const stream = pino.destination({ dest: options.destination ?? 1, mkdir: true, sync: true });
   return pino(
     {

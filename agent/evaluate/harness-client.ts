@@ -3,7 +3,8 @@ import type { ChildProcessByStdio } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { z } from 'zod';
+import { HarnessFailure } from '../harness-port.ts';
+import type { HarnessParams, HarnessPort, HarnessResult } from '../harness-port.ts';
 import { describeIssues } from './describe-issues.ts';
 import { HARNESS_METHODS, HarnessReply } from './harness-protocol.ts';
 import type { HarnessMethod } from './harness-protocol.ts';
@@ -19,23 +20,17 @@ const ALLOWED_VARIABLES = ['PATH', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'HOME', 'SY
 /** `bad-input` = the competition's files (final), `refused` = the request, `bug` = ours, `died`/`timeout` = the process is gone. */
 export type HarnessErrorCode = 'bad-input' | 'refused' | 'bug' | 'died' | 'timeout';
 
-/** A failed call of the harness; `message` is one line for people. */
-export class HarnessError extends Error {
-  override name = 'HarnessError' as const;
+/** A failed call of the harness; `message` is one line for people. `code` tells a death from a time-out, which `kind` does not. */
+export class HarnessError extends HarnessFailure {
   readonly code: HarnessErrorCode;
   readonly method: string;
 
   constructor(code: HarnessErrorCode, method: string, message: string) {
-    super(message);
+    super(code === 'timeout' ? 'died' : code, message);
     this.code = code;
     this.method = method;
   }
 }
-
-/** What a method takes, from the protocol's schemas. */
-export type HarnessParams<M extends HarnessMethod> = z.input<(typeof HARNESS_METHODS)[M]['params']>;
-/** What a method gives, from the protocol's schemas. */
-export type HarnessResult<M extends HarnessMethod> = z.output<(typeof HARNESS_METHODS)[M]['result']>;
 
 export interface HarnessOptions {
   /** The Python interpreter of the product's own environment. */
@@ -64,7 +59,7 @@ export type HarnessCalls = {
 };
 
 /** A running harness. Rejects with HarnessError; after `died` or `timeout` every further call rejects. */
-export interface Harness extends HarnessCalls, AsyncDisposable {
+export interface Harness extends HarnessCalls, HarnessPort, AsyncDisposable {
   readonly pid: number;
   /** Calls a method by its protocol name. */
   call<M extends HarnessMethod>(method: M, params: HarnessParams<M>, options?: CallOptions): Promise<HarnessResult<M>>;

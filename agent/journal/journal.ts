@@ -13,6 +13,8 @@ export interface Journal {
   readonly head: () => { readonly seq: number; readonly hash: string };
   /** Stores the next segment. Throws ClaimLost when a later attempt has taken the journal over. */
   append(fact: JournalFact): Promise<JournalEntry>;
+  /** Facts that this attempt has written. */
+  facts(): readonly JournalFact[];
   /** The lines written and adopted so far, for `journal.jsonl`. */
   lines(): readonly string[];
 }
@@ -44,6 +46,7 @@ export async function openJournal(params: JournalParams, start: StartFacts): Pro
   const journal: Journal = {
     head: writer.head,
     lines: () => writer.lines,
+    facts: () => writer.facts,
     append: (fact) => writer.append(() => fact, { adopt: false, entries: null }),
   };
   const adopt = (): JournalFact => {
@@ -90,6 +93,7 @@ interface AppendMode {
 function createWriter(params: JournalParams, lines: string[]) {
   const { store, jobId, attempt, clock } = params;
   const head = () => ({ seq: lines.length, hash: lines.length === 0 ? NO_PREVIOUS : hashLine(lines.at(-1) ?? '') });
+  const facts: JournalFact[] = [];
   let tail: Promise<unknown> = Promise.resolve();
 
   async function appendNow(makeFact: () => JournalFact, mode: AppendMode): Promise<JournalEntry> {
@@ -103,6 +107,7 @@ function createWriter(params: JournalParams, lines: string[]) {
       const outcome = await createWithRetry(store, { key, body: line, contentType: 'application/json' });
       if (outcome.kind === 'created' || outcome.same) {
         lines.push(line);
+        facts.push(entry.fact);
         return entry;
       }
       const winnerLine = await readSegment(store, key);
@@ -116,7 +121,8 @@ function createWriter(params: JournalParams, lines: string[]) {
 
   return {
     head,
-    lines: lines as readonly string[],
+    lines,
+    facts,
     append(makeFact: () => JournalFact, mode: AppendMode): Promise<JournalEntry> {
       const result = tail.then(() => appendNow(makeFact, mode));
       tail = result.catch(() => undefined);

@@ -30,14 +30,19 @@ export interface Reservation {
   readonly outcome: string | null;
 }
 
+/** What was written when a solution was begun. */
+export type StartedSolution = Extract<JournalEntry['fact'], { type: 'solution-started' }>;
+
 /** The state that a journal means. */
 export interface JournalState {
   readonly task: FixedTask | null;
   readonly finished: ReadonlyMap<number, FinishedSolution>;
   /** Numbers given out so far, plus one. */
   readonly nextNumber: number;
-  /** Recipe and parameters → number, for solutions that were started: an unfinished one is run again under its own number. */
-  readonly started: ReadonlyMap<number, Extract<JournalEntry['fact'], { type: 'solution-started' }>>;
+  /** Solutions that were started, by number: an unfinished one is run again under its own number. */
+  readonly started: ReadonlyMap<number, StartedSolution>;
+  /** How many attempts died while they ran this solution: one that ends attempts again and again is not run any more. */
+  readonly deaths: ReadonlyMap<number, number>;
   readonly reservations: ReadonlyMap<string, Reservation>;
   readonly spentUsd: number;
   readonly usedSeconds: number;
@@ -47,21 +52,30 @@ export interface JournalState {
 export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   let task: FixedTask | null = null;
   const finished = new Map<number, FinishedSolution>();
-  const started: Map<number, Extract<JournalEntry['fact'], { type: 'solution-started' }>> = new Map();
+  const started = new Map<number, StartedSolution>();
   const reservations = new Map<string, Reservation>();
   const elapsedByAttempt = new Map<number, number>();
+  const deaths = new Map<number, number>();
+  let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
     elapsedByAttempt.set(attempt, Math.max(elapsedS, elapsedByAttempt.get(attempt) ?? 0));
-    if (fact.type === 'task-fixed') {
+    if (fact.type === 'attempt-started') {
+      for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
+      open = new Set();
+    } else if (fact.type === 'attempt-ended') {
+      open = new Set();
+    } else if (fact.type === 'task-fixed') {
       task = fact;
       finished.clear();
       started.clear();
     } else if (fact.type === 'solution-started') {
       started.set(fact.number, fact);
+      open.add(fact.number);
       nextNumber = Math.max(nextNumber, fact.number + 1);
     } else if (fact.type === 'solution-finished') {
       finished.set(fact.report.number, fact);
+      open.delete(fact.report.number);
     } else if (fact.type === 'reserved') {
       reservations.set(fact.id, { ...fact, open: true, outcome: null });
     } else if (fact.type === 'settled') {
@@ -71,5 +85,5 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   }
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, reservations, spentUsd, usedSeconds };
+  return { task, finished, nextNumber, started, deaths, reservations, spentUsd, usedSeconds };
 }

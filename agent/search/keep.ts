@@ -1,21 +1,28 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Check } from '../evaluate/harness-protocol.ts';
 import type { BestRecord, SolutionReport } from '#core/report.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
 import type { StateObject } from '../journal/entries.ts';
 import { callHarness } from '../context.ts';
 import { createWithRetry, retryUnavailable } from '../storing.ts';
+import { HarnessFailure } from '../harness-port.ts';
 import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
+import { writePlainCsv } from '../report/plain-csv.ts';
 
 /** Where the best valid file of this attempt is, and what it is. */
 export interface BestFile {
   readonly solution: GradedSolution;
+  /** Plain CSV; `sha256` and `bytes` are its own. */
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
+  /** As the competition wants it: the same file unless it must be compressed. */
+  readonly originalPath: string;
+  readonly checks: readonly Check[];
   readonly seq: number;
 }
 
@@ -52,10 +59,16 @@ export async function storeSolutionFile(run: RunContext, number: number, name: s
 export async function storeBest(run: RunContext, task: Task, keeper: Keeper, board: Scoreboard, solution: GradedSolution): Promise<string | null> {
   const startS = run.deadline.elapsedS();
   const seq = (keeper.best?.seq ?? 0) + 1;
+  const { compression } = task.profile.submission;
   const path = join(run.workDir, `best-${seq}.csv`);
-  const written = await run.stopwatch.measure('grade', () => callHarness(run, 'write_submission', { solution: solution.number, path }));
+  const originalPath = compression === 'none' ? path : join(run.workDir, `best-${seq}.original`);
+  const written = await run.stopwatch.measure('grade', () =>
+    callHarness(run, 'write_submission', { solution: solution.number, path: originalPath }),
+  );
   const failed = written.checks.find((check) => !check.ok);
   if (!written.valid) return `its submission is not valid: ${failed ? `${failed.name}: ${failed.detail}` : 'a check failed'}`.slice(0, 400);
+  if (compression !== 'none') await writePlainCsv(originalPath, path, compression);
+  const { sha256, bytes } = { sha256: await hashFile(path), bytes: (await stat(path)).size };
   const { jobId, attempt } = run.spec;
   const key = keys.bestFile(jobId, attempt, seq);
   await run.stopwatch.measure('store', async () => {
@@ -67,12 +80,12 @@ export async function storeBest(run: RunContext, task: Task, keeper: Keeper, boa
       jobId,
       attempt,
       seq,
-      file: { name: 'submission.csv', key, sha256: written.sha256, bytes: written.bytes, contentType: 'text/csv' },
+      file: { name: 'submission.csv', key, sha256, bytes, contentType: 'text/csv' },
     };
     await createWithRetry(run.store, { key: keys.best(jobId, attempt, seq), body: JSON.stringify(record), contentType: 'application/json' });
-    await run.journal.append({ type: 'best-stored', solution: solution.number, best: seq, sha256: written.sha256, key });
+    await run.journal.append({ type: 'best-stored', solution: solution.number, best: seq, sha256, key });
   });
-  keeper.best = { solution, path, sha256: written.sha256, bytes: written.bytes, seq };
+  keeper.best = { solution, path, sha256, bytes, originalPath, checks: written.checks, seq };
   board.best = solution;
   run.deadline.measureFinalization(run.deadline.elapsedS() - startS);
   const message = `best so far: ${solution.title}, ${task.metric.id} ${formatScore(solution.score)}`;
@@ -101,14 +114,13 @@ export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, boa
 export async function loadState(run: RunContext, state: StateObject): Promise<boolean> {
   const bytes = await retryUnavailable(() => run.store.readObject(state.key, 1024 * 1024 * 1024));
   if (bytes === null || createHash('sha256').update(bytes).digest('hex') !== state.sha256) return false;
-  const { writeFile } = await import('node:fs/promises');
   const path = join(run.workDir, `${state.sha256}.npz`);
   await writeFile(path, bytes, { mode: 0o600 });
   try {
     await callHarness(run, 'load_state', { path });
     return true;
   } catch (error) {
-    if (error instanceof Error && error.name === 'HarnessFailure') return false;
+    if (error instanceof HarnessFailure && error.kind === 'refused') return false;
     throw error;
   } finally {
     await rm(path, { force: true });
@@ -118,16 +130,6 @@ export async function loadState(run: RunContext, state: StateObject): Promise<bo
 /** A score as people read it: five significant digits. */
 export function formatScore(score: number): string {
   return Number(score.toPrecision(5)).toString();
-}
-
-/** Name, hash and size of a file on disk. */
-export async function describeFile(path: string): Promise<{ sha256: string; bytes: number }> {
-  return { sha256: await hashFile(path), bytes: (await stat(path)).size };
-}
-
-/** The bytes of a solution's program. */
-export async function readProgram(path: string): Promise<Uint8Array> {
-  return readFile(path);
 }
 
 /** Cuts a report to what an event object may hold. */

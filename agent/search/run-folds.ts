@@ -4,7 +4,10 @@ import type { FoldGrade, RunFolders } from '../evaluate/harness-protocol.ts';
 import type { ExitClass, RunOutcome } from '../sandbox/sandbox.ts';
 import type { RunContext, Task } from '../context.ts';
 import { callHarness, throwIfStopped } from '../context.ts';
+import { cleanText } from '../log.ts';
 import { forEachLimited } from '#core/concurrency.ts';
+
+const MAX_LOG_CHARS = 512 * 1024;
 
 /** A program to be run over all folds. */
 export interface Program {
@@ -17,8 +20,10 @@ export interface Program {
 export interface FoldsOutcome {
   readonly grades: readonly FoldGrade[];
   readonly failure: string | null;
-  readonly firstFoldS: number;
+  readonly slowestFoldS: number;
   readonly trainS: number;
+  /** Output of all runs, cut: hostile text, cleaned. */
+  readonly log: string;
 }
 
 const MIN_TIMEOUT_MS = 1_000;
@@ -54,6 +59,15 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   let failure: string | null = null;
   let trainS = 0;
   let slowestS = 0;
+  const logText: string[] = [];
+  let logChars = 0;
+  const keepOutput = (runId: string, chunk: string): void => {
+    run.log.output(`solution ${program.number} ${runId}`, chunk);
+    if (logChars > MAX_LOG_CHARS) return;
+    const lines = chunk.split('\n').map((line) => cleanText(line)).join('\n');
+    logChars += lines.length;
+    logText.push(lines);
+  };
 
   const execute = async (folders: RunFolders, threads: number): Promise<string | null> => {
     throwIfStopped(run.signal);
@@ -61,7 +75,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const scratchDir = join(program.home, folders.run_id, 'scratch');
     await mkdir(outDir, { recursive: true });
     await mkdir(scratchDir, { recursive: true });
-    const outcome = await run.stopwatch.measure('train', () => startRun(run, task, program, { folders, outDir, scratchDir, threads }));
+    const outcome = await run.stopwatch.measure('train', () => startRun(run, task, program, { folders, outDir, scratchDir, threads, keepOutput }));
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
     slowestS = Math.max(slowestS, outcome.seconds);
@@ -94,7 +108,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
       const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }));
       if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
     },
-    outcome: (): FoldsOutcome => ({ grades, failure, firstFoldS: slowestS, trainS: Math.round(trainS * 1000) / 1000 }),
+    outcome: (): FoldsOutcome => ({ grades, failure, slowestFoldS: slowestS, log: logText.join(''), trainS: Math.round(trainS * 1000) / 1000 }),
   };
 }
 
@@ -102,7 +116,7 @@ async function startRun(
   run: RunContext,
   task: Task,
   program: Program & { readonly paramsFile: string },
-  place: { readonly folders: RunFolders; readonly outDir: string; readonly scratchDir: string; readonly threads: number },
+  place: { readonly folders: RunFolders; readonly outDir: string; readonly scratchDir: string; readonly threads: number; readonly keepOutput: (runId: string, chunk: string) => void },
 ): Promise<RunOutcome> {
   const atOnce = Math.min(run.foldsAtOnce, run.threads);
   return run.sandbox.run({
@@ -117,7 +131,7 @@ async function startRun(
     timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
     // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
     memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / atOnce),
-    onOutput: (chunk) => run.log.output(`solution ${program.number} ${place.folders.run_id}`, chunk),
+    onOutput: (chunk) => place.keepOutput(place.folders.run_id, chunk),
     signal: run.signal,
   });
 }

@@ -38,7 +38,7 @@ export async function demoCommand(context: CommandContext, flags: DemoFlags): Pr
       null,
     );
     const job = await watchToEnd(context, client, jobId);
-    const result = await client.result(jobId);
+    const { result } = await client.result(jobId);
     const submission = await saveSubmission(client, { jobId, slug: competition.slug, out: flags.out, job });
     report(context, { job, result, submission, seconds: (performance.now() - startedAt) / 1000, json: flags.json === true });
     return exitCodeForState(job.status);
@@ -78,7 +78,7 @@ function report(
   context: CommandContext,
   params: {
     readonly job: JobView;
-    readonly result: ResultView;
+    readonly result: ResultView['result'];
     readonly submission: string | null;
     readonly seconds: number;
     readonly json: boolean;
@@ -91,35 +91,38 @@ function report(
       job_id: job.job_id,
       status: job.status,
       submission,
-      valid: result.valid,
-      metric: result.metric,
-      cv: result.cv,
-      leaderboard: result.leaderboard === null ? null : { public: result.leaderboard.public, private: result.leaderboard.private },
-      first_valid_seconds: result.first_valid_seconds,
+      valid: result?.valid ?? false,
+      metric: result?.metric ?? null,
+      cv: result?.cv ?? null,
+      leaderboard: result?.leaderboard == null ? null : { public: result.leaderboard.public, private: result.leaderboard.private },
+      first_valid_seconds: result?.first_valid_seconds ?? null,
       seconds: Number(seconds.toFixed(1)),
-      quality: result.quality,
+      quality: result?.quality ?? null,
     };
     context.console.out(`${JSON.stringify(line)}\n`);
     return;
   }
-  const { cv, leaderboard } = result;
   const lines = [
-    ['state', `${job.status} in ${formatSeconds(seconds)}; first valid file after ${formatSeconds(result.first_valid_seconds ?? 0)}`],
+    ['state', `${job.status} in ${formatSeconds(seconds)}`],
     ['submission', submission ?? 'none'],
-    [
-      'score',
-      cv === null
-        ? 'none'
-        : `${result.metric ?? ''} ${formatScore(cv.score)}, 95 % interval ${formatScore(cv.low)} to ${formatScore(cv.high)} (cross-validation)`,
-    ],
+    ...(result === null ? [] : describeResult(result)),
+    ['next', 'npm start keeps a control plane with a dashboard running on http://127.0.0.1:8000/'],
+  ];
+  context.console.out(`\n${lines.map(([name, value]) => `${(name ?? '').padEnd(11)}${value}\n`).join('')}`);
+}
+
+function describeResult(result: NonNullable<ResultView['result']>): string[][] {
+  const { cv, leaderboard } = result;
+  const interval = cv === null ? '' : `, 95 % interval ${formatScore(cv.low)} to ${formatScore(cv.high)} (cross-validation)`;
+  return [
+    ['score', cv === null ? 'none' : `${result.metric ?? ''} ${formatScore(cv.score)}${interval}`],
     [
       'stand-in',
       leaderboard === null ? 'not scored' : `public ${showScore(leaderboard.public)}, private ${showScore(leaderboard.private)}`,
     ],
+    ['first file', `valid after ${formatSeconds(result.first_valid_seconds ?? 0)}`],
     ['solutions', `${result.solutions}${result.quality === 'fallback' ? ' (fallback: constants only)' : ''}`],
-    ['next', 'npm start keeps a control plane with a dashboard running on http://127.0.0.1:8000/'],
   ];
-  context.console.out(`\n${lines.map(([name, value]) => `${(name ?? '').padEnd(11)}${value}\n`).join('')}`);
 }
 
 function showScore(score: number | null): string {

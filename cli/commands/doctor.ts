@@ -37,10 +37,16 @@ function checkNode(): Finding {
 function checkPython(): Finding {
   const python = join(PROJECT_DIR, '.venv/bin/python');
   if (!existsSync(python)) return { check: 'python', ok: false, detail: 'no environment', next: 'npm run setup' };
-  const code = 'import sys,sklearn,lightgbm;print(sys.version.split()[0],"scikit-learn",sklearn.__version__,"lightgbm",lightgbm.__version__)';
+  const code =
+    'import sys,sklearn,lightgbm;print(sys.version.split()[0],"scikit-learn",sklearn.__version__,"lightgbm",lightgbm.__version__)';
   const result = spawnSync(python, ['-I', '-c', code], { encoding: 'utf8', timeout: 60_000 });
   const ok = result.status === 0;
-  return { check: 'python', ok, detail: ok ? result.stdout.trim() : 'its packages do not load', next: ok ? '' : 'rm -rf .venv && npm run setup' };
+  return {
+    check: 'python',
+    ok,
+    detail: ok ? result.stdout.trim() : 'its packages do not load',
+    next: ok ? '' : 'rm -rf .venv && npm run setup',
+  };
 }
 
 async function checkDisk(): Promise<Finding> {
@@ -57,7 +63,12 @@ async function checkExamples(): Promise<Finding> {
 
 /** Said honestly: what stands between a recipe and this machine today. */
 function checkSandbox(): Finding {
-  return { check: 'sandbox', ok: true, detail: 'recipes only: own process group, empty environment, limits; no generated code is run', next: '' };
+  return {
+    check: 'sandbox',
+    ok: true,
+    detail: 'recipes only: own process group, empty environment, limits; no generated code is run',
+    next: '',
+  };
 }
 
 async function checkService(context: CommandContext): Promise<Finding> {

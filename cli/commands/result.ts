@@ -17,8 +17,8 @@ export async function resultCommand(
 ): Promise<number> {
   const file = flags.file ?? (flags.best === true ? 'submission.csv' : null);
   if (file !== null) return downloadFile(context, { jobId, file, to: flags.to, query: flags.best === true ? '?best=1' : '' });
-  const result = await context.client.result(jobId);
-  if (result.files.length === 0) throw new CliError(`Job ${jobId} is ${result.status} and has no result yet.`, EXIT_CODES.jobFailed);
+  const { result, status } = await context.client.result(jobId);
+  if (result === null) throw new CliError(`Job ${jobId} is ${status} and has no result.`, EXIT_CODES.jobFailed);
   if (flags.output === 'json') context.console.out(`${JSON.stringify(result, null, 2)}\n`);
   else if (flags.output === 'name') context.console.out(result.files.map((entry) => `${entry.name}\n`).join(''));
   else context.console.out(formatResult(result));
@@ -67,7 +67,7 @@ async function writeWhole(source: Readable, path: string): Promise<void> {
   }
 }
 
-function formatResult(result: ResultView): string {
+function formatResult(result: NonNullable<ResultView['result']>): string {
   const { cv } = result;
   const lines = [
     ...(cv === null

@@ -3,6 +3,7 @@ import type { AgentEvent } from '../report.ts';
 import type { AttemptEnd } from './record.ts';
 import type { AttemptPolicy } from '../attempt-policy.ts';
 import type { FailureCode } from '../job.ts';
+import { isOver } from '../ports.ts';
 import { ATTEMPT_BACKOFF, LAUNCH_BACKOFF, computeBackoffDelayMs } from '../retry.ts';
 import { applyWords } from './progress.ts';
 import { decideAfterFailure } from '../attempt-policy.ts';
@@ -38,7 +39,7 @@ export async function collectAttempt(deps: CollectDependencies, params: { jobId:
   if (read.attempt.state === 'ended' || read.job.attempt !== read.attempt.number) return settleCluster(deps, read);
   const first = await applyWords(deps, read);
   const observation = await deps.runner.observe(first.read.attempt.jobName);
-  if (observation?.alive === true) return collectAlive(deps, first, observation);
+  if (observation !== null && !isOver(observation)) return collectAlive(deps, first, observation);
   // The agent may have spoken between our reading and its end: read once more, now that nothing of it lives.
   const last = await applyWords(deps, first.read);
   return collectEnded(deps, { read: last.read, exited: last.exited ?? first.exited }, observation);
@@ -177,7 +178,7 @@ async function settleCluster(deps: CollectDependencies, read: AttemptWithJob): P
     await markSettled(deps, read);
     return { kind: 'settled' };
   }
-  if (!observation.alive) {
+  if (isOver(observation)) {
     await forgetRun(deps, read, observation);
     return { kind: 'settled' };
   }

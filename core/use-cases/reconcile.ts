@@ -2,6 +2,7 @@ import type { AttemptWithJob, EventSink } from '../ports.ts';
 import type { CollectDependencies, CollectOutcome } from './collect.ts';
 import { collectAttempt, collectByName } from './collect.ts';
 import { decideRemoval } from '../attempt-policy.ts';
+import { isOver } from '../ports.ts';
 import { forEachLimited } from '../concurrency.ts';
 import { relayOutbox } from './relay.ts';
 
@@ -85,7 +86,7 @@ async function lookAtCluster(
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<typeof deps.runner.list>> = await deps.runner.list({ cursor, limit: PAGE });
-    const strangers = page.items.filter((run) => !params.seen.has(run.jobName) && !(run.recorded && !run.alive));
+    const strangers = page.items.filter((run) => !params.seen.has(run.jobName) && !(run.recorded && isOver(run)));
     await forEachLimited(strangers, CONCURRENCY, (run) => params.look(() => collectByName(deps, run.jobName)));
     cursor = page.cursor;
   } while (cursor !== null && deps.clock.monotonicMs() < params.stopAt);

@@ -32,7 +32,7 @@ export async function relayOutbox(
       jobId: params.jobId,
     });
     if (rows.length === 0) break;
-    const timeoutMs = Math.max(100, Math.min(SEND_TIMEOUT_MS, stopAt - deps.clock.monotonicMs()));
+    const timeoutMs = Math.ceil(Math.max(100, Math.min(SEND_TIMEOUT_MS, stopAt - deps.clock.monotonicMs())));
     const outcomes = await Promise.all(rows.map((row) => sendRow(deps, row, timeoutMs)));
     const delivered = rows.filter((_, index) => outcomes[index] === true).map((row) => row.event.id);
     if (delivered.length > 0) await deps.store.markSent(delivered);

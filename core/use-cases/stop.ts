@@ -1,6 +1,7 @@
 import type { ArtifactStore, AttemptWithJob, JobRunner, JobStore, Logger } from '../ports.ts';
 import type { AttemptPolicy } from '../attempt-policy.ts';
 import type { FailureCode } from '../job.ts';
+import { isOver } from '../ports.ts';
 import { decideRemoval } from '../attempt-policy.ts';
 import { forEachLimited } from '../concurrency.ts';
 import { keys } from '../names.ts';
@@ -53,7 +54,7 @@ async function removeAttempt(deps: StopDependencies, item: AttemptWithJob, reaso
     });
     if (noted === null) return false;
   }
-  if (observation.deleting || !observation.alive) return false;
+  if (observation.deleting || isOver(observation)) return false;
   deps.logger.info({ job_id: attempt.jobId, attempt: attempt.number, reason }, 'deleting the attempt from the cluster');
   await deps.runner.remove({ jobName: attempt.jobName, uid: observation.uid });
   return true;

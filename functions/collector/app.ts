@@ -15,7 +15,12 @@ import { relayOutbox } from '#core/use-cases/relay.ts';
 export interface CollectorAppDependencies extends CollectDependencies, RelayDependencies {
   readonly http: HttpOptions;
   /** True when the hint was signed by the attempt that it names. */
-  readonly verifyHint: (hint: { readonly jobId: string; readonly attempt: number; readonly eventId: string; readonly signature: string }) => boolean;
+  readonly verifyHint: (hint: {
+    readonly jobId: string;
+    readonly attempt: number;
+    readonly eventId: string;
+    readonly signature: string;
+  }) => boolean;
 }
 
 const AGENT_TYPES: readonly string[] = [EVENT_TYPES.started, EVENT_TYPES.progressed, EVENT_TYPES.exited];

@@ -45,7 +45,12 @@ export function createDeadLetterEventRoutes(deps: DeadLetterAppDependencies): Ro
 export function createDeadLetterRoutes(deps: DeadLetterAppDependencies): Route[] {
   return [
     { method: 'get', path: '/dead-letters', access: 'operator', handle: (context) => list(deps, context) },
-    { method: 'post', path: '/dead-letters/:id/redrive', access: 'operator', handle: (context, param) => redrive(deps, context, param('id')) },
+    {
+      method: 'post',
+      path: '/dead-letters/:id/redrive',
+      access: 'operator',
+      handle: (context, param) => redrive(deps, context, param('id')),
+    },
   ];
 }
 
@@ -53,8 +58,12 @@ export function createDeadLetterRoutes(deps: DeadLetterAppDependencies): Route[]
 function buildLetter(event: PlainEvent): Omit<DeadLetter, 'receivedAt' | 'redrivenAt'> {
   const text = (name: string) => (event.extensions[name] === undefined ? null : String(event.extensions[name]).slice(0, 2000));
   const errorDestination = text('knativeerrordest');
-  const digest = createHash('sha256').update(JSON.stringify([event.source, event.id, event.type, errorDestination])).digest('hex');
-  const id = [digest.slice(0, 8), digest.slice(8, 12), `8${digest.slice(13, 16)}`, `a${digest.slice(17, 20)}`, digest.slice(20, 32)].join('-');
+  const digest = createHash('sha256')
+    .update(JSON.stringify([event.source, event.id, event.type, errorDestination]))
+    .digest('hex');
+  const id = [digest.slice(0, 8), digest.slice(8, 12), `8${digest.slice(13, 16)}`, `a${digest.slice(17, 20)}`, digest.slice(20, 32)].join(
+    '-',
+  );
   return { id, event, errorDestination, errorCode: text('knativeerrorcode'), errorData: text('knativeerrordata') };
 }
 

@@ -50,7 +50,8 @@ export function authenticate(authenticator: Authenticator | null, headers: Incom
   const key = readApiKey(headers);
   const identity = key === null ? null : authenticator(key);
   if (identity !== null) return identity;
-  const message = key === null ? 'This address needs an API key: send it as "Authorization: Bearer <key>".' : 'This API key is not known here.';
+  const message =
+    key === null ? 'This address needs an API key: send it as "Authorization: Bearer <key>".' : 'This API key is not known here.';
   throw new AgentError({ code: 'unauthorized', status: 401, message, turn: 'caller' });
 }
 

@@ -107,7 +107,10 @@ export function assertStorable(value: unknown, pointer: string): void {
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [key, member] of Object.entries(value)) {
-    const place = `${pointer}/${key.toWellFormed().replaceAll(/[\u0000-\u001f]/g, '?').slice(0, 80)}`;
+    const place = `${pointer}/${key
+      .toWellFormed()
+      .replaceAll(/[\u0000-\u001f]/g, '?')
+      .slice(0, 80)}`;
     assertStorable(key, place);
     assertStorable(member, place);
   }

@@ -19,7 +19,10 @@ const Environment = z.object({
   KAGGLE_AGENT_PROFILE: z.enum(['dev', 'production']).default('production'),
   KAGGLE_AGENT_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://…'),
   KAGGLE_AGENT_DATABASE_CONNECTIONS: count(4, 100),
-  KAGGLE_AGENT_STORAGE_URL: z.string().regex(/^(file:|gs:\/\/)/, 'expected file:… or gs://…').optional(),
+  KAGGLE_AGENT_STORAGE_URL: z
+    .string()
+    .regex(/^(file:|gs:\/\/)/, 'expected file:… or gs://…')
+    .optional(),
   KAGGLE_AGENT_ALLOWED_HOSTS: words,
   KAGGLE_AGENT_ALLOWED_ORIGINS: words,
   KAGGLE_AGENT_API_KEYS_FILE: z.string().min(1).optional(),
@@ -59,7 +62,10 @@ export interface FunctionConfig {
  * Reads the environment once. `isPublic` functions refuse to start without API keys unless they listen on loopback or the profile is `dev`.
  * Throws an Error that names each wrong variable and what it must be.
  */
-export function readFunctionConfig(env: Readonly<Record<string, string | undefined>>, options: { readonly isPublic: boolean }): FunctionConfig {
+export function readFunctionConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { readonly isPublic: boolean },
+): FunctionConfig {
   const parsed = Environment.safeParse(env);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
@@ -69,7 +75,9 @@ export function readFunctionConfig(env: Readonly<Record<string, string | undefin
   const host = values.KAGGLE_AGENT_HOST ?? (values.K_SERVICE === undefined ? '127.0.0.1' : '0.0.0.0');
   const keysFile = values.KAGGLE_AGENT_API_KEYS_FILE;
   if (options.isPublic && keysFile === undefined && !isLoopbackHost(host) && values.KAGGLE_AGENT_PROFILE !== 'dev') {
-    throw new Error('KAGGLE_AGENT_API_KEYS_FILE is missing: without API keys this function listens on loopback only, or with KAGGLE_AGENT_PROFILE=dev.');
+    throw new Error(
+      'KAGGLE_AGENT_API_KEYS_FILE is missing: without API keys this function listens on loopback only, or with KAGGLE_AGENT_PROFILE=dev.',
+    );
   }
   const optional: Readonly<Record<string, readonly [string, string | undefined]>> = {
     storageUrl: ['KAGGLE_AGENT_STORAGE_URL', values.KAGGLE_AGENT_STORAGE_URL],

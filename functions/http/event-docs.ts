@@ -15,7 +15,12 @@ const change = (type: string, what: string): EventDoc => ({ type, way: 'cluster 
 
 /** Every event type that has data: who sends it to whom, what it says, and the schema of its data. */
 export const EVENT_DOCS: readonly EventDoc[] = [
-  { type: EVENT_TYPES.requested, way: 'anyone → intake → submit', what: 'Please start a job. (source, id) makes a repeat harmless.', data: RunRequest },
+  {
+    type: EVENT_TYPES.requested,
+    way: 'anyone → intake → submit',
+    what: 'Please start a job. (source, id) makes a repeat harmless.',
+    data: RunRequest,
+  },
   { type: EVENT_TYPES.cancelRequested, way: 'anyone → intake → submit', what: 'Please cancel a job.', data: CancelRequest },
   fact(EVENT_TYPES.submitted, 'A job was accepted.'),
   fact(EVENT_TYPES.cancelling, 'A running job was asked to stop.'),

@@ -1,9 +1,8 @@
 import type { PlainEvent } from '#core/events.ts';
 import type { RequestContext } from './app.ts';
 import { AgentError, callerError, unavailable } from '#core/errors.ts';
-import { assertStorable } from './body.ts';
 import { parseCloudEventRequest } from '#adapters/broker/cloud-event.ts';
-import { readBodyText } from './body.ts';
+import { assertStorable, readBodyText } from './body.ts';
 
 /**
  * The door of every event handler, with the answers that a broker understands: 204 = done (also duplicate, stale, unknown), 4xx = never
@@ -23,18 +22,8 @@ export async function handleEvents(context: RequestContext, handle: (events: rea
 export async function readEvents({ req }: RequestContext): Promise<PlainEvent[]> {
   const body = await readBodyText(req);
   const events = parseCloudEventRequest({ headers: req.headers, body });
-  for (const [index, event] of events.entries()) assertEventStorable(event, events.length === 1 ? '' : `/${index}`);
+  for (const [index, event] of events.entries()) assertStorable(event, events.length === 1 ? '' : `/${index}`);
   return events;
-}
-
-function assertEventStorable(event: PlainEvent, pointer: string): void {
-  if (measureDepth(event.data, 0) > 64) throw callerError('invalid-event', 400, 'The event data is nested deeper than 64 levels.');
-  assertStorable(event, pointer);
-}
-
-function measureDepth(value: unknown, depth: number): number {
-  if (typeof value !== 'object' || value === null || depth > 64) return depth;
-  return Math.max(depth, ...Object.values(value).map((member) => measureDepth(member, depth + 1)));
 }
 
 /** An error as a broker has to hear it: only 4xx that are not retried, everything else 503. */

@@ -47,14 +47,21 @@ export function applyOrigin(req: Request, res: Response, options: GuardOptions, 
   const origin = req.headers.origin;
   if (origin === undefined) return false;
   if (!isAllowedOrigin(origin, req.headers.host, options, loopbackOrigins)) {
-    throw callerError('forbidden', 403, 'Web pages of this origin may not call this service. An operator can add it to KAGGLE_AGENT_ALLOWED_ORIGINS.');
+    throw callerError(
+      'forbidden',
+      403,
+      'Web pages of this origin may not call this service. An operator can add it to KAGGLE_AGENT_ALLOWED_ORIGINS.',
+    );
   }
   res.setHeader('access-control-allow-origin', origin);
   res.setHeader('vary', 'Origin');
   res.setHeader('access-control-expose-headers', 'Location, ETag, Link, Retry-After, X-Request-Id, Idempotency-Replayed');
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return false;
   res.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
-  res.setHeader('access-control-allow-headers', 'Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Api-Key, X-Request-Id');
+  res.setHeader(
+    'access-control-allow-headers',
+    'Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Api-Key, X-Request-Id',
+  );
   res.setHeader('access-control-max-age', '600');
   res.writeHead(204).end();
   return true;

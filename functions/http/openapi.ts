@@ -75,7 +75,9 @@ function buildResponses(doc: RouteDoc): Json {
   const problems = [...new Set([...doc.problems, 401, 403])].sort((left, right) => left - right);
   return Object.fromEntries([
     ...doc.answers.map((answer) => [String(answer.status), buildAnswer(answer)]),
-    ...problems.filter((status) => doc.answers.every((answer) => answer.status !== status)).map((status) => [String(status), { description: SENTENCES[status] ?? 'Error.', ...problem }]),
+    ...problems
+      .filter((status) => doc.answers.every((answer) => answer.status !== status))
+      .map((status) => [String(status), { description: SENTENCES[status] ?? 'Error.', ...problem }]),
   ]);
 }
 
@@ -113,7 +115,8 @@ function pathParameters(path: string): Json[] {
 }
 
 function queryParameters(doc: RouteDoc): Json[] {
-  if (doc.id === 'run') return [{ name: 'url', in: 'query', required: false, schema: { type: 'string' }, description: 'The competition, instead of a body.' }];
+  if (doc.id === 'run')
+    return [{ name: 'url', in: 'query', required: false, schema: { type: 'string' }, description: 'The competition, instead of a body.' }];
   if (doc.query === undefined) return [];
   return Object.entries(doc.query.shape).map(([name, schema]) => {
     const shape = withoutKeys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), ['$schema']);
@@ -124,5 +127,11 @@ function queryParameters(doc: RouteDoc): Json[] {
 }
 
 function headerParameters(doc: RouteDoc): Json[] {
-  return Object.entries(doc.headers ?? {}).map(([name, description]) => ({ name, in: 'header', required: false, description, schema: { type: 'string' } }));
+  return Object.entries(doc.headers ?? {}).map(([name, description]) => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string' },
+  }));
 }

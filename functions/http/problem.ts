@@ -83,7 +83,14 @@ export function createErrorHandler(logger: Logger): ErrorRequestHandler {
 
 function logError(logger: Logger, error: AgentError, req: Request, requestId: string): void {
   const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause ?? '');
-  const fields = { request_id: requestId, method: req.method, path: req.path.slice(0, 200), code: error.code, detail: error.message, cause };
+  const fields = {
+    request_id: requestId,
+    method: req.method,
+    path: req.path.slice(0, 200),
+    code: error.code,
+    detail: error.message,
+    cause,
+  };
   if (error.code === 'internal') logger.error(fields, 'request failed');
   else logger.warn(fields, 'request could not be served just now');
 }

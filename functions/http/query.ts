@@ -26,4 +26,6 @@ export function wholeNumber(bounds: { readonly min: number; readonly max: number
 }
 
 /** A switch in a query: `1`, `true`, or the bare name; `0` and `false` are off. */
-export const Switch = z.enum(['', '1', 'true', '0', 'false'], 'use 1 or 0').transform((text) => text === '' || text === '1' || text === 'true');
+export const Switch = z
+  .enum(['', '1', 'true', '0', 'false'], 'use 1 or 0')
+  .transform((text) => text === '' || text === '1' || text === 'true');

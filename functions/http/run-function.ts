@@ -13,7 +13,9 @@ export async function runFunction(params: {
   readonly close: readonly (() => Promise<void>)[];
 }): Promise<void> {
   const { config, logger, build, close } = params;
-  const lifecycle = createLifecycle((error) => logger.error({ error: error instanceof Error ? error.message : String(error) }, 'background work failed'));
+  const lifecycle = createLifecycle((error) =>
+    logger.error({ error: error instanceof Error ? error.message : String(error) }, 'background work failed'),
+  );
   const guard = { allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins };
   const app = build({ logger, authenticator: config.authenticator, guard, lifecycle });
   const graceMs = Math.min(config.requestTimeoutS * 1000, 30_000);

@@ -1,4 +1,5 @@
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer } from 'node:http';
 import type { Express } from 'express';
 import type { Lifecycle } from './lifecycle.ts';
@@ -79,7 +80,7 @@ const BROKEN: Readonly<Record<string, readonly [number, string, string]>> = {
 };
 
 /** What the HTTP parser refuses never reaches the app: it is answered here in the same form. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket | import('node:stream').Duplex): void {
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, title, detail] = BROKEN[error.code ?? ''] ?? [400, 'Bad Request', 'This is not a valid HTTP request.'];
   const code = status === 400 ? 'invalid-body' : 'body-too-large';

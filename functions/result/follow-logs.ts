@@ -1,7 +1,7 @@
 import type { Job } from '#core/job.ts';
 import type { RequestContext } from '../http/app.ts';
 import type { ResultAppDependencies } from './app.ts';
-import { decodeLog, readChunk, readTail } from './logs.ts';
+import { decodeLog, readChunk, readTail } from './log-tail.ts';
 import { isFinal } from '#core/job.ts';
 import { keys } from '#core/names.ts';
 import { waitMs } from '../http/lifecycle.ts';

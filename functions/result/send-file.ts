@@ -38,7 +38,8 @@ export async function sendFile(
   { file, labels }: FileToSend,
 ): Promise<void> {
   const opened = await deps.artifacts.openObject(file.key);
-  if (opened === null) throw callerError('file-not-found', 404, `${file.name === 'submission.csv' ? 'Submission file' : file.name} not found`);
+  if (opened === null)
+    throw callerError('file-not-found', 404, `${file.name === 'submission.csv' ? 'Submission file' : file.name} not found`);
   const stream = Readable.from(opened.stream);
   try {
     if (opened.object.sha256 !== file.sha256 || opened.object.bytes !== file.bytes) throw wrongContent(file);

@@ -85,11 +85,18 @@ async function listJobs(deps: StatusDependencies, { req, res, tenant }: RequestC
     throw callerError('invalid-query', 422, 'Give request_source and request_id together.');
   }
   for (const text of [query.cursor, query.request_source, query.request_id]) {
-    if (text !== undefined && (text.includes('\u0000') || !text.isWellFormed())) throw callerError('invalid-query', 422, 'The query holds a NUL character or broken Unicode.');
+    if (text !== undefined && (text.includes('\u0000') || !text.isWellFormed()))
+      throw callerError('invalid-query', 422, 'The query holds a NUL character or broken Unicode.');
   }
   const request =
     query.request_source === undefined || query.request_id === undefined ? null : { source: query.request_source, id: query.request_id };
-  const page = await deps.store.listJobs({ tenant, states: query.status_filter ?? null, request, limit: query.limit, cursor: query.cursor ?? null });
+  const page = await deps.store.listJobs({
+    tenant,
+    states: query.status_filter ?? null,
+    request,
+    limit: query.limit,
+    cursor: query.cursor ?? null,
+  });
   if (page.nextCursor !== null) {
     const next = new URLSearchParams({ limit: String(query.limit), cursor: page.nextCursor });
     if (query.status_filter !== undefined) next.set('status_filter', query.status_filter.join(','));

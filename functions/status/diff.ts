@@ -65,7 +65,7 @@ function formatHunks(changes: readonly Change[]): string[] {
   }
   const lines: string[] = [];
   let [leftLine, rightLine] = [1, 1];
-  for (let index = 0; index < changes.length; ) {
+  for (let index = 0; index < changes.length;) {
     const end = near[index] === 1 ? findRunEnd(near, index) : index + 1;
     const hunk = changes.slice(index, end);
     const leftCount = hunk.filter((change) => change.sign !== '+').length;

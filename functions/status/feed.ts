@@ -18,7 +18,11 @@ interface Subscriber {
 const PAGE = 1_000;
 
 /** Creates a feed; it polls only while somebody listens. */
-export function createHistoryFeed(deps: { readonly store: Pick<JobStore, 'readHistories'>; readonly logger: Logger; readonly intervalMs: number }): HistoryFeed {
+export function createHistoryFeed(deps: {
+  readonly store: Pick<JobStore, 'readHistories'>;
+  readonly logger: Logger;
+  readonly intervalMs: number;
+}): HistoryFeed {
   const subscribers = new Set<Subscriber>();
   let polling = false;
 
@@ -27,8 +31,10 @@ export function createHistoryFeed(deps: { readonly store: Pick<JobStore, 'readHi
     for (const { jobId, lastSeq } of subscribers) after.set(jobId, Math.min(lastSeq, after.get(jobId) ?? lastSeq));
     const lines = await deps.store.readHistories({ after, limit: PAGE });
     const byJob = Map.groupBy(lines, (line) => line.jobId);
-    for (const subscriber of [...subscribers]) {
-      const fresh = (byJob.get(subscriber.jobId) ?? []).filter((line) => line.seq > subscriber.lastSeq).sort((left, right) => left.seq - right.seq);
+    for (const subscriber of subscribers) {
+      const fresh = (byJob.get(subscriber.jobId) ?? [])
+        .filter((line) => line.seq > subscriber.lastSeq)
+        .sort((left, right) => left.seq - right.seq);
       const last = fresh.at(-1);
       if (last === undefined) continue;
       subscriber.lastSeq = last.seq;

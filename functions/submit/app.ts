@@ -12,7 +12,7 @@ import { cancelJob } from '#core/use-cases/cancel.ts';
 import { createCoalescer } from '../http/coalesce.ts';
 import { createHttpApp, sendJson } from '../http/app.ts';
 import { handleEvents } from '../http/event-door.ts';
-import { hasBody, readJsonBody } from '../http/body.ts';
+import { assertStorable, hasBody, readJsonBody } from '../http/body.ts';
 import { isTenantName } from '../http/auth.ts';
 import { parseJobId } from '../http/job-access.ts';
 import { relayOutbox } from '#core/use-cases/relay.ts';
@@ -56,7 +56,13 @@ export function createSubmitRoutes(deps: SubmitAppDependencies): Route[] {
 async function run(deps: SubmitAppDependencies, relay: Coalescer, { req, res, tenant }: RequestContext): Promise<void> {
   const idempotencyKey = readIdempotencyKey(req.headers['idempotency-key']);
   const body = await readRunBody(req);
-  const outcome = await submitJob(deps, { tenant, body, idempotencyKey, request: null, traceparent: readTraceparent(req.headers['traceparent']) });
+  const outcome = await submitJob(deps, {
+    tenant,
+    body,
+    idempotencyKey,
+    request: null,
+    traceparent: readTraceparent(req.headers['traceparent']),
+  });
   // Not awaited by the client; a graceful stop waits for it, and a tick repairs what a crash loses.
   deps.http.lifecycle.track(relay.wake());
   res.setHeader('location', `/status/${outcome.job.id}`);
@@ -70,7 +76,8 @@ async function readRunBody(req: RequestContext['req']): Promise<unknown> {
   if (url === undefined) return hasBody(req) ? await readJsonBody(req) : {};
   if (hasBody(req)) throw callerError('invalid-body', 422, 'Give the competition either as ?url= or in a JSON body, not both.');
   if (typeof url !== 'string') throw callerError('invalid-query', 422, 'Give ?url= once.');
-  return { kaggle_url: url.replaceAll('\u0000', '') };
+  assertStorable(url, '/url');
+  return { kaggle_url: url };
 }
 
 function readIdempotencyKey(value: string | string[] | undefined): string | null {

@@ -23,10 +23,20 @@ function checkEvent(deps: SubmitDependencies, event: PlainEvent, inBatch: boolea
   try {
     if (event.type === EVENT_TYPES.requested) readRequest(event.data, deps.limits);
     else if (event.type === EVENT_TYPES.cancelRequested) readCancel(event);
-    else throw callerError('invalid-event', 422, `Events of this type are not taken here; ${EVENT_TYPES.requested} and ${EVENT_TYPES.cancelRequested} are.`);
+    else
+      throw callerError(
+        'invalid-event',
+        422,
+        `Events of this type are not taken here; ${EVENT_TYPES.requested} and ${EVENT_TYPES.cancelRequested} are.`,
+      );
   } catch (error) {
     if (!inBatch || !(error instanceof AgentError)) throw error;
-    throw callerError('invalid-event', 400, `Nothing of this batch was applied, because of event ${event.id.slice(0, 80)}: ${error.message}`, error.details);
+    throw callerError(
+      'invalid-event',
+      400,
+      `Nothing of this batch was applied, because of event ${event.id.slice(0, 80)}: ${error.message}`,
+      error.details,
+    );
   }
 }
 

@@ -17,7 +17,8 @@ async function main(): Promise<void> {
   await runFunction({
     config,
     logger,
-    build: (http) => createSubmitApp({ http, store, sink, limits, logger, newId: uuidv7, hash: sha256Hex, clock: systemClock, random: Math.random }),
+    build: (http) =>
+      createSubmitApp({ http, store, sink, limits, logger, newId: uuidv7, hash: sha256Hex, clock: systemClock, random: Math.random }),
     close: [() => store.close()],
   });
 }

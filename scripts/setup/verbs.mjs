@@ -36,9 +36,15 @@ function program(path, steps) {
 const bin = (name) => inProject('node_modules', '.bin', name);
 const pythonFolders = () => ['agent/python', 'scripts', 'examples'].filter((folder) => existsSync(inProject(folder)));
 
+/** Building the storage emulator takes minutes: not for a run of a few named files that have nothing to do with storage. */
+function mayNeedFakeGcs(args) {
+  const files = args.filter((arg) => !arg.startsWith('-'));
+  return files.length === 0 || files.some((file) => /gcs|storage|[*]/.test(file));
+}
+
 async function runTests(args) {
   await prepare([npm, python]);
-  const fakeGcs = await findOrBuildFakeGcs();
+  const fakeGcs = mayNeedFakeGcs(args) ? await withSetupLock(findOrBuildFakeGcs) : null;
   return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
 }
 

@@ -15,15 +15,30 @@ export interface InvariantContext {
 
 /** One query per invariant of `docs/guarantees.md`: it lists the rows that break it. */
 const ALWAYS: readonly (readonly [string, string])[] = [
-  ['I3 a final job has one end, at one time', `SELECT j.id FROM jobs j WHERE (j.state IN ('success','failed','timeout','cancelled')) <> (j.completed_at IS NOT NULL)`],
+  [
+    'I3 a final job has one end, at one time',
+    `SELECT j.id FROM jobs j WHERE (j.state IN ('success','failed','timeout','cancelled')) <> (j.completed_at IS NOT NULL)`,
+  ],
   ['I3 history says the end once', `SELECT job_id AS id FROM job_events WHERE type = 'finished' GROUP BY job_id HAVING count(*) > 1`],
-  ['I3 nothing follows the end', `SELECT e.job_id AS id FROM job_events e JOIN job_events f ON f.job_id = e.job_id AND f.type = 'finished' AND e.seq > f.seq`],
+  [
+    'I3 nothing follows the end',
+    `SELECT e.job_id AS id FROM job_events e JOIN job_events f ON f.job_id = e.job_id AND f.type = 'finished' AND e.seq > f.seq`,
+  ],
   ['I4 history has no gap', `SELECT job_id AS id FROM job_events GROUP BY job_id HAVING count(*) <> max(seq) OR min(seq) <> 1`],
-  ['I4 the ledger counts its own history', `SELECT j.id FROM jobs j WHERE j.last_seq <> (SELECT max(seq) FROM job_events e WHERE e.job_id = j.id)`],
+  [
+    'I4 the ledger counts its own history',
+    `SELECT j.id FROM jobs j WHERE j.last_seq <> (SELECT max(seq) FROM job_events e WHERE e.job_id = j.id)`,
+  ],
   ['I5 at most one open attempt a job', `SELECT job_id AS id FROM attempts WHERE state <> 'ended' GROUP BY job_id HAVING count(*) > 1`],
   ['I5 attempts are numbered without a gap', `SELECT job_id AS id FROM attempts GROUP BY job_id HAVING count(*) <> max(number)`],
-  ['I6 no solution of a later attempt than the job has', `SELECT s.job_id AS id FROM solutions s JOIN jobs j ON j.id = s.job_id WHERE s.attempt > j.attempt`],
-  ['I8 one submitted event a job', `SELECT j.id FROM jobs j WHERE (SELECT count(*) FROM outbox o WHERE o.job_id = j.id AND o.type LIKE '%.submitted.v1') <> 1`],
+  [
+    'I6 no solution of a later attempt than the job has',
+    `SELECT s.job_id AS id FROM solutions s JOIN jobs j ON j.id = s.job_id WHERE s.attempt > j.attempt`,
+  ],
+  [
+    'I8 one submitted event a job',
+    `SELECT j.id FROM jobs j WHERE (SELECT count(*) FROM outbox o WHERE o.job_id = j.id AND o.type LIKE '%.submitted.v1') <> 1`,
+  ],
   [
     'I8 one final event a final job, none before',
     `SELECT j.id FROM jobs j WHERE (SELECT count(*) FROM outbox o WHERE o.job_id = j.id AND o.type ~ 'job\\.(succeeded|failed|timed-out|cancelled)\\.v1$')
@@ -71,7 +86,8 @@ async function findBrokenResults(client: pg.Client, artifacts: ArtifactStore): P
   const broken: string[] = [];
   for (const row of rows) {
     const { id, state, result } = z.object({ id: z.string(), state: z.string(), result: JobResult.nullable() }).parse(row);
-    if (result === null || !result.files.some(({ name }) => name === 'submission.csv')) broken.push(`I9 ${id}: ${state} without a submission`);
+    if (result === null || !result.files.some(({ name }) => name === 'submission.csv'))
+      broken.push(`I9 ${id}: ${state} without a submission`);
     for (const file of result?.files ?? []) {
       const object = await artifacts.statObject(file.key);
       if (object?.sha256 !== file.sha256) broken.push(`I9 ${id}: ${file.key} is missing or has other bytes`);

@@ -232,7 +232,6 @@ const HOSTILE_KEYS = [
   'a\0b',
   'a\nb',
   'a\u007f',
-  ,
   'a\u0085b',
   'a\u2028b',
   '\ud800',

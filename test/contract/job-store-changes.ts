@@ -100,7 +100,7 @@ export function testChanges(test: TestFn, { create }: JobStoreSuite): void {
     );
     const winners = outcomes.filter((outcome) => outcome !== null);
     t.is(winners.length, 1);
-    t.is((await readJob(store, job.id)).reason, winners[0]?.reason);
+    t.is(winners[0]?.reason, (await readJob(store, job.id)).reason);
     t.deepEqual(await readSeqs(store, job.id), [1, 2]);
   });
 

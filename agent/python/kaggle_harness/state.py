@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,12 @@ def load_state(task: Task, folds: Folds, path: Path) -> list[Solution]:
             if (meta["version"], meta["folds"], meta["metric"], meta["columns"]) != (1, folds.digest(), task.metric_id, task.layout.columns):
                 raise Refused("the saved state belongs to another task, other folds or another metric; start without it")
             return [_solution(task, entry, arrays) for entry in meta["solutions"]]
-    except (ValueError, KeyError, TypeError, OSError, EOFError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise Refused(f"the saved state cannot be read ({type(error).__name__}); start without it") from error
 
 
 def _read(path: Path) -> bytes:
     """The raw bytes; npz is a zip, so the table reader's unpacking is not wanted."""
-    import os
-
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

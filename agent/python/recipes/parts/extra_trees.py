@@ -22,9 +22,10 @@ def make_features(train, rows, y, target):
 def fit_predict(train, rows, target, y):
     """One forest a target."""
     table, wanted = make_features(train, rows, y, target)
+    leaf = (1 if len(train) < 5000 else 3) if target["classes"] is None else max(2, min(10, len(train) // 400))
     options = {
         "n_estimators": PARAMS.get("trees", 100 if FAST else 400),
-        "min_samples_leaf": PARAMS.get("leaf_rows", 1 if target["classes"] is None and len(train) < 5000 else 3),
+        "min_samples_leaf": PARAMS.get("leaf_rows", leaf),
         "max_features": PARAMS.get("feature_share", 0.5 if target["classes"] is None else 0.3),
         "n_jobs": ARGUMENTS.threads,
         "random_state": ARGUMENTS.seed,

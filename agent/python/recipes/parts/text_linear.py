@@ -69,9 +69,9 @@ def class_weight():
 
 def fit_predict(train, rows, target, y):
     """Chooses the strength on inner splits, then fits all training rows."""
-    table, wanted = make_features(train, rows)
+    table, wanted = compact(*make_features(train, rows))
     if target["classes"] is None:
-        return Ridge(alpha=PARAMS.get("alpha", 1.5), solver="lsqr", random_state=ARGUMENTS.seed).fit(table, y).predict(wanted)
+        return Ridge(alpha=PARAMS.get("alpha", 1.5), random_state=ARGUMENTS.seed).fit(table, y).predict(wanted)
     count = len(target["classes"])
     strengths = PARAMS.get("strengths", [1.0] if FAST else [0.5, 2.0])
     best, best_cost = strengths[0], np.inf

@@ -15,6 +15,7 @@ import type { JobRunnerHarness, ToyAgent } from '#test/contract/job-runner.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
 
 const PLANE = fileURLToPath(new URL('./_plane.ts', import.meta.url));
+const TESTS_AT_ONCE = 3;
 const AGENTS = fileURLToPath(new URL('../../../fixtures/agents/', import.meta.url));
 
 /** A runner in a temporary folder, and what it has said. */
@@ -34,13 +35,14 @@ interface Limits {
 
 /** Sets up a runner; at the end of the test every run is removed, and the test fails if a process is left. */
 export async function setUpProcesses(t: ExecutionContext, options: Partial<ProcessRunnerOptions> = {}): Promise<ProcessHarness> {
+  await takeTurn(t);
   const dir = await mkdtemp(join(tmpdir(), 'runs-'));
   const hints: PlainEvent[] = [];
   const settings = buildOptions(dir, hints, options);
   const runner = createProcessRunner(settings);
   t.teardown(async () => {
     await endAllRuns(settings, runner);
-    await waitUntil(`no process of ${dir} to be left`, () => listProcessesOf(dir).then((left) => left.length === 0), 10_000);
+    await waitUntil(`no process of ${dir} to be left`, () => listProcessesOf(dir).then((left) => left.length === 0));
     await rm(dir, { recursive: true, force: true });
   });
   return {
@@ -48,8 +50,10 @@ export async function setUpProcesses(t: ExecutionContext, options: Partial<Proce
     dir,
     hints,
     options: settings,
-    patienceMs: 30_000,
+    patienceMs: 60_000,
     orderScript,
+    // The supervisor is no process of the run: it ends itself right after it has written the end.
+    countLiving: async (jobName) => (await listProcessesOf(join(dir, jobName), 'environ')).length,
     makeOrder: (agent, limits) => orderScript(...scriptOf(agent), limits),
     waitReady: async (run) => {
       const script = /-(stop-well|finish-on-stop|ignore-term)-/.exec(run.jobName);
@@ -59,6 +63,20 @@ export async function setUpProcesses(t: ExecutionContext, options: Partial<Proce
       );
     },
   };
+}
+
+let running = 0;
+const queue: (() => void)[] = [];
+
+/** A few tests at a time: dozens at once would only measure how busy the machine is. */
+async function takeTurn(t: ExecutionContext): Promise<void> {
+  if (running >= TESTS_AT_ONCE) await new Promise<void>((resolve) => queue.push(resolve));
+  else running += 1;
+  t.teardown(() => {
+    const next = queue.shift();
+    if (next === undefined) running -= 1;
+    else next();
+  });
 }
 
 /** Options of a runner for the toy programs: the spec's hint says which. */
@@ -82,11 +100,11 @@ export function buildOptions(dir: string, hints: PlainEvent[], options: Partial<
 }
 
 /** Numbers of the processes whose arguments or environment name the folder: supervisors and programs alike. */
-export async function listProcessesOf(dir: string): Promise<number[]> {
+export async function listProcessesOf(dir: string, ...places: ('cmdline' | 'environ')[]): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const texts = await Promise.all(['cmdline', 'environ'].map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')));
+    const texts = await Promise.all((places.length === 0 ? ['cmdline', 'environ'] : places).map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')));
     if (texts.some((text) => text.includes(dir))) found.push(Number(name));
   }
   return found;
@@ -107,7 +125,7 @@ export function waitForRun(
   runner: ProcessRunner,
   jobName: string,
   wanted: (run: RunObservation) => boolean,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<RunObservation> {
   const ask = async () => {
     const run = await runner.observe(jobName);

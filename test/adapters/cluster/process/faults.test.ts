@@ -173,10 +173,12 @@ test('a run whose creator died is started by whoever looks, once it is old enoug
   const plane = await startPlane(t, harness.dir, order, 'die-before-start');
   plane.go();
   await plane.waitDead();
-  await harness.runner.observe(order.jobName);
-  t.is((await listProcessesRunning(harness.dir, 'supervisor')).length, 0);
-  // The token is written just before the command is asked for; without it there is nothing to start with.
+  // The token is written just before the command is asked for: its age is how long the run has been waiting.
   const tokenFile = join(harness.dir, order.jobName, 'token');
+  const soon = new Date(Date.now() + 3_600_000);
+  await utimes(tokenFile, soon, soon);
+  t.like(await harness.runner.observe(order.jobName), { phase: 'waiting' });
+  t.is((await listProcessesRunning(harness.dir, 'supervisor.ts')).length, 0);
   const longAgo = new Date(Date.now() - 60_000);
   await utimes(tokenFile, longAgo, longAgo);
   await waitForRun(harness.runner, order.jobName, isRunning);

@@ -1,0 +1,44 @@
+import { unavailable } from '#core/errors.ts';
+import type { PlainEvent } from '#core/events.ts';
+import type { EventSink } from '#core/ports.ts';
+import { buildEventMessage } from './cloud-event.ts';
+import { describeFetchError, readBodyText } from './http-body.ts';
+
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** Where events go (K_SINK), and headers to add to each request, such as an authorization. */
+export interface HttpSinkOptions {
+  readonly url: string | (() => string);
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Sends events as CloudEvents in binary mode. A redirect is no success: it is not followed. */
+export function createHttpSink(options: HttpSinkOptions): EventSink {
+  return {
+    send: async (event: PlainEvent, { timeoutMs }) => {
+      const message = buildEventMessage(event);
+      const url = typeof options.url === 'string' ? options.url : options.url();
+      const headers = { ...options.headers, ...message.headers };
+      const status = await post(url, { headers, body: message.body, timeoutMs });
+      if (status < 200 || status > 299) throw unavailable(`${describeUrl(url)} answered ${status} to event ${event.id} (${event.type})`);
+    },
+  };
+}
+
+async function post(url: string, params: { headers: Record<string, string>; body: string; timeoutMs: number }): Promise<number> {
+  const { headers, body, timeoutMs } = params;
+  try {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
+    await readBodyText(response, MAX_ANSWER_BYTES);
+    return response.status;
+  } catch (error) {
+    throw unavailable(`${describeUrl(url)} did not take an event: ${describeFetchError(error, timeoutMs)}`, error);
+  }
+}
+
+/** Address without user, password and query. */
+function describeUrl(url: string): string {
+  const parsed = URL.parse(url);
+  return parsed === null ? 'the event sink (its URL is not valid)' : `event sink ${parsed.origin}${parsed.pathname}`;
+}

@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { createHttpSink } from '#adapters/broker/http-sink.ts';
+import { createKaggleClient } from '#adapters/kaggle/client.ts';
+import { openArtifactStore } from '#adapters/storage/open.ts';
+import { signHint } from '#adapters/signing.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
+import type { AgentConfig } from './config.ts';
+import { createProcessSandbox } from './sandbox/process-sandbox.ts';
+import { describeError } from './errors.ts';
+import { loadRecipes } from './search/recipes.ts';
+import { readAgentConfig } from './config.ts';
+import { runAgent } from './run.ts';
+import { startHarness } from './evaluate/harness-client.ts';
+
+/** One attempt as a process: wires the adapters, runs, and ends with the protocol's exit code. */
+async function main(): Promise<number> {
+  const config = readAgentConfig(process.env);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(new Error(signal)));
+  const { token } = config;
+  return runAgent({
+    spec: config.spec,
+    store: await openArtifactStore(config.storageUrl, config.gcsEndpoint === null ? {} : { gcsEndpoint: config.gcsEndpoint }),
+    sink: config.sinkUrl === null ? null : createHttpSink({ url: config.sinkUrl }),
+    sign: token === null ? null : (eventId) => signHint(token, eventId),
+    kaggle: createKaggleClient({ baseUrl: config.kaggleApiBase, credentials: config.credentials }),
+    startHarness: ({ threads, onLog }) => startHarness({ python: config.python, threads, onLog }),
+    sandbox: createProcessSandbox(config.python),
+    recipes: await loadRecipes(),
+    // Made once per process: a repeated claim is recognised by it.
+    identity: { podUid: config.podName ?? `process-${process.pid}`, nonce: randomUUID() },
+    podName: config.podName,
+    clock: systemClock,
+    signal: stop.signal,
+    ...describePlace(config),
+    print: (line) => process.stdout.write(`${line}\n`),
+    versions: { node: process.versions.node },
+  });
+}
+
+function describePlace({ workDir, cacheDir, foldsAtOnce }: AgentConfig) {
+  return { workDir, cacheDir, foldsAtOnce };
+}
+
+main().then(
+  (exitCode) => process.exit(exitCode),
+  (error: unknown) => {
+    process.stderr.write(`${describeError(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import type { Evaluation } from '../evaluate/harness-protocol.ts';
+import type { PlannedSolution } from './plan.ts';
+import type { RunContext, Task } from '../context.ts';
+import type { Search } from '../search/search.ts';
+import type { FoldsOutcome } from '../search/run-folds.ts';
+import { callHarness, isStop, throwIfStopped } from '../context.ts';
+import { ClaimLost, describeError, RunEnds } from '../errors.ts';
+import { HarnessFailure } from '../harness-port.ts';
+import { considerBest, finishFailed, finishGraded, startSolution } from '../search/search.ts';
+import { runFolds } from '../search/run-folds.ts';
+import { storeSolutionFile } from '../search/keep.ts';
+
+/** A run that could not even start and read its data takes about this long; less time left than that is not worth a start. */
+const MIN_WORK_S = 1;
+
+/** Tries the planned solutions one after the other until a stop rule holds: the plan is done, or the time that training may use is over. */
+export async function execute(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
+  run.voice.update({ stage: 'execute', solutionsPlanned: search.board.reports.size + plan.length + 1 });
+  let skipped = 0;
+  for (const planned of plan) {
+    throwIfStopped(run.signal);
+    if (run.deadline.workS() < MIN_WORK_S) {
+      skipped += 1;
+      continue;
+    }
+    await trySolution(run, task, search, planned);
+  }
+  if (skipped > 0) addNote(run, `${skipped} planned solution${skipped === 1 ? '' : 's'} did not fit into the time limit.`);
+}
+
+/** As `execute`, but what breaks it off does not take the job's valid file away: the search ends early, and says so. */
+export async function executeSafely(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
+  try {
+    await execute(run, task, search, plan);
+  } catch (error) {
+    if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds || search.keeper.best === null) throw error;
+    addNote(run, `The search ended early: ${describeError(error)}`);
+  }
+}
+
+async function trySolution(run: RunContext, task: Task, search: Search, planned: PlannedSolution): Promise<void> {
+  const { number, recipe } = planned;
+  const program = { recipe: recipe.name, sha256: recipe.sha256, params: { ...recipe.params } };
+  const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(recipe.program));
+  const draft = await startSolution(run, search, { number, title: recipe.title, kind: 'recipe', parents: [], codeKey }, program);
+  if (planned.skip !== null) return finishFailed(run, search, draft, { failure: planned.skip, seconds: 0, log: '' });
+  const startS = run.deadline.elapsedS();
+  let folds: FoldsOutcome;
+  let evaluation: Evaluation;
+  try {
+    folds = await runFolds(run, task, { number, path: recipe.program, params: recipe.params });
+    const seconds = run.deadline.elapsedS() - startS;
+    if (folds.failure !== null) return await finishFailed(run, search, draft, { failure: folds.failure, seconds, log: folds.log });
+    evaluation = await run.stopwatch.measure('grade', () => callHarness(run, 'finish_solution', { solution: number }));
+  } catch (error) {
+    // A refusal or a bug while grading one solution is that solution's failure; a harness that is gone ends the search.
+    if (!(error instanceof HarnessFailure) || error.kind === 'died') throw error;
+    const seconds = run.deadline.elapsedS() - startS;
+    return finishFailed(run, search, draft, { failure: `could not be graded: ${error.message}`, seconds, log: '' });
+  }
+  const seconds = run.deadline.elapsedS() - startS;
+  const graded = await finishGraded(run, search, draft, { evaluation, seconds, log: folds.log, weights: [] });
+  await considerBest(run, task, search, graded);
+}
+
+function addNote(run: RunContext, text: string): void {
+  run.notes.push(text);
+  run.log.warn(text);
+}

@@ -1,0 +1,43 @@
+import type { Leaderboard } from '../phases/submit.ts';
+import type { RunContext, Task } from '../context.ts';
+import type { Search } from '../search/search.ts';
+
+/** Everything that lets somebody check the score: task, metric, folds, every solution, data and file hashes, journal head. */
+export function writeEvidence(run: RunContext, task: Task, search: Search, leaderboard: Leaderboard | null) {
+  const best = search.keeper.best;
+  const { profile, metric } = task;
+  const solutions = [...search.board.reports.values()].toSorted((left, right) => left.number - right.number);
+  return {
+    schemaVersion: 1,
+    job: { id: run.spec.jobId, attempt: run.spec.attempt, competition: run.spec.slug, title: task.competition.title },
+    task: {
+      kind: profile.kind,
+      shape: profile.shape,
+      targets: profile.targets,
+      trainRows: profile.train_rows,
+      testRows: profile.test_rows,
+      submission: profile.submission,
+      warnings: profile.warnings,
+    },
+    metric,
+    folds: { count: task.foldCount, hash: task.foldHash, seed: task.seed },
+    best: best === null ? null : { ...best.solution.report, programSha256: findProgramHash(run, best.solution.number), weights: search.weights },
+    submission: best === null ? null : { sha256: best.sha256, bytes: best.bytes, checks: best.checks },
+    solutions,
+    leaderboard,
+    data: task.data,
+    versions: run.versions,
+    sandbox: run.sandbox.tier,
+    threads: run.threads,
+    seconds: run.stopwatch.split(),
+    totalSeconds: Math.round(run.deadline.elapsedS() * 1000) / 1000,
+    notes: run.notes,
+    journal: run.journal.head(),
+  };
+}
+export type Evidence = ReturnType<typeof writeEvidence>;
+
+function findProgramHash(run: RunContext, number: number): string | null {
+  const started = [...run.earlier.started.values(), ...run.journal.facts()].filter((fact) => fact.type === 'solution-started');
+  return started.findLast((fact) => fact.number === number)?.program?.sha256 ?? null;
+}

@@ -1,0 +1,160 @@
+import type { Evaluation } from '../evaluate/harness-protocol.ts';
+import type { JournalFact } from '../journal/entries.ts';
+import type { Keeper } from './keep.ts';
+import type { RunContext, Task } from '../context.ts';
+import type { GradedSolution, Scoreboard } from './scoreboard.ts';
+import type { SolutionReport } from '#core/report.ts';
+import { callHarness } from '../context.ts';
+import { createScoreboard, findBestByScore, isImprovement, toScore } from './scoreboard.ts';
+import { formatScore, loadState, saveState, shortenReport, storeBest, storeSolutionFile } from './keep.ts';
+
+/** What an attempt has tried, and the best valid file that came of it. */
+export interface Search {
+  readonly board: Scoreboard;
+  readonly keeper: Keeper;
+  /** Weights of the blend, once there is one. */
+  weights: readonly { readonly solution: number; readonly weight: number }[];
+}
+
+/** Starts with what earlier attempts finished (when it is still of this task), then makes sure of a valid file: the constant baseline. */
+export async function beginSearch(run: RunContext, task: Task, resumable: boolean): Promise<Search> {
+  const search: Search = { board: createScoreboard(), keeper: { best: null, firstValidSeconds: null }, weights: [] };
+  if (resumable) await adoptFinished(run, search);
+  if (!search.board.graded.has(0)) await runBaseline(run, search);
+  const best = findBestByScore(search.board, task.metric, ['recipe', 'generated']);
+  const baseline = search.board.graded.get(0);
+  for (const candidate of [best, baseline]) {
+    if (candidate && search.keeper.best === null) await considerBest(run, task, search, candidate);
+  }
+  if (search.keeper.best === null) throw new Error('not even the constant baseline gave a valid file: see the log');
+  return search;
+}
+
+async function adoptFinished(run: RunContext, search: Search): Promise<void> {
+  for (const [number, { report, state }] of run.earlier.finished) {
+    if (report.kind === 'blend') continue;
+    if (report.state === 'failed') search.board.reports.set(number, report);
+    else if (report.score !== null && state !== null && (await loadState(run, state))) addGraded(search, report, report.score.score);
+    else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
+  }
+  if (search.board.reports.size > 0) run.log.info(`going on with ${search.board.reports.size} finished solutions of earlier attempts`);
+}
+
+async function runBaseline(run: RunContext, search: Search): Promise<void> {
+  const startS = run.deadline.elapsedS();
+  const draft = await startSolution(run, search, { number: 0, title: 'Constant baseline', kind: 'baseline', parents: [], codeKey: null }, null);
+  const { evaluation } = await run.stopwatch.measure('grade', () => callHarness(run, 'baseline', {}));
+  await finishGraded(run, search, draft, { evaluation, seconds: run.deadline.elapsedS() - startS, log: '', weights: [] });
+}
+
+/** What is known of a solution before it runs. */
+export type SolutionDraft = Pick<SolutionReport, 'number' | 'title' | 'kind' | 'parents' | 'codeKey'>;
+
+/** Journals and says that a solution begins. */
+export async function startSolution(
+  run: RunContext,
+  search: Search,
+  draft: SolutionDraft,
+  program: Extract<JournalFact, { type: 'solution-started' }>['program'],
+): Promise<SolutionDraft> {
+  const { number, title, kind, parents } = draft;
+  await run.journal.append({ type: 'solution-started', number, title, kind, parents, program });
+  run.log.info(`solution ${number}: ${title}`);
+  const report = makeReport(draft, { state: 'running' });
+  search.board.reports.set(number, report);
+  run.voice.update({ message: `solution ${number}: ${title}` }, report);
+  return draft;
+}
+
+/** Journals and says that a solution failed, and why; its log is kept. */
+export async function finishFailed(
+  run: RunContext,
+  search: Search,
+  draft: SolutionDraft,
+  end: { readonly failure: string; readonly seconds: number; readonly log: string },
+): Promise<void> {
+  const logKey = await storeLog(run, draft.number, end.log);
+  const report = shortenReport(makeReport(draft, { state: 'failed', failure: end.failure, seconds: round(end.seconds), logKey }));
+  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null });
+  run.log.warn(`solution ${draft.number} failed: ${end.failure}`);
+  search.board.reports.set(draft.number, report);
+  run.voice.update({ solutionsDone: countDone(search), message: `solution ${draft.number} failed` }, report);
+}
+
+/** Keeps what the grader measured: scores for resuming, log, evaluation; then the journal, then the word. */
+export async function finishGraded(
+  run: RunContext,
+  search: Search,
+  draft: SolutionDraft,
+  end: {
+    readonly evaluation: Evaluation;
+    readonly seconds: number;
+    readonly log: string;
+    readonly weights: readonly { readonly solution: number; readonly weight: number }[];
+  },
+): Promise<GradedSolution> {
+  const { evaluation } = end;
+  const { state, logKey } = await run.stopwatch.measure('store', async () => {
+    await storeSolutionFile(run, draft.number, 'evaluation.json', `${JSON.stringify(evaluation, null, 2)}\n`);
+    // A blend is made again from its members: nothing of it needs to be kept.
+    const saved = draft.kind === 'blend' ? null : await saveState(run, draft.number);
+    return { state: saved, logKey: await storeLog(run, draft.number, end.log) };
+  });
+  const report = shortenReport(
+    makeReport(draft, {
+      state: 'valid',
+      score: toScore(evaluation),
+      foldScores: evaluation.fold_scores,
+      aggregate: evaluation.aggregate,
+      checks: evaluation.checks,
+      seconds: round(end.seconds),
+      logKey,
+    }),
+  );
+  const { standard_error: standardError } = evaluation;
+  await run.journal.append({ type: 'solution-finished', report, standardError, weights: [...end.weights], state });
+  const graded = addGraded(search, report, evaluation.score);
+  const { score, low, high } = evaluation;
+  const interval = `${formatScore(score)} (95 %: ${formatScore(low)} to ${formatScore(high)})`;
+  run.log.info(`solution ${draft.number}: ${draft.title}: ${interval}, ${round(end.seconds)} s`);
+  run.voice.update({ solutionsDone: countDone(search), message: `solution ${draft.number}: ${draft.title}: ${formatScore(score)}` }, report);
+  return graded;
+}
+
+/** Makes the solution the best when it is better beyond noise and its file is valid. */
+export async function considerBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
+  if (!isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) return;
+  const problem = await storeBest(run, task, search.keeper, search.board, graded);
+  if (problem === null) return;
+  search.board.graded.delete(graded.number);
+  const report = { ...graded.report, state: 'failed' as const, failure: problem };
+  search.board.reports.set(graded.number, report);
+  run.log.warn(`solution ${graded.number}: ${problem}`);
+  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null });
+  run.voice.update({}, report);
+}
+
+function addGraded(search: Search, report: SolutionReport, score: number): GradedSolution {
+  const { number, kind, title, foldScores } = report;
+  const graded: GradedSolution = { number, kind, title, score, foldScores, report };
+  search.board.reports.set(number, report);
+  search.board.graded.set(number, graded);
+  return graded;
+}
+
+function makeReport(draft: SolutionDraft, known: Partial<SolutionReport>): SolutionReport {
+  const empty = { score: null, foldScores: [], aggregate: null, checks: [], seconds: 0, failure: null, logKey: null };
+  return { ...empty, state: 'running', ...draft, ...known };
+}
+
+async function storeLog(run: RunContext, number: number, log: string): Promise<string | null> {
+  return log === '' ? null : storeSolutionFile(run, number, 'log.txt', log);
+}
+
+function countDone(search: Search): number {
+  return [...search.board.reports.values()].filter((report) => report.state !== 'running').length;
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
+}

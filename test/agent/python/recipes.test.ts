@@ -1,0 +1,165 @@
+import { execFile } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { loadRecipes } from '#agent/search/recipes.ts';
+import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
+import { PYTHON } from '#test/_support/python.ts';
+import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
+
+const runFile = promisify(execFile);
+const RECIPES = fileURLToPath(new URL('../../../agent/python/recipes', import.meta.url));
+const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear'];
+
+interface Kind {
+  title: string;
+  metric: MetricId;
+  /** The score of a constant; a recipe must be clearly better. */
+  beats: (score: number, baseline: number) => boolean;
+  files: () => Record<string, string>;
+}
+
+const random = makeRandom(21);
+const normal = () => random() + random() + random() - 1.5;
+const WORDS = { sea: ['ship', 'wave', 'sail', 'shore'], land: ['field', 'wood', 'path', 'hill'], sky: ['cloud', 'wing', 'star', 'wind'] };
+const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+
+function table(header: string[], targets: string[], cells: (i: number) => (string | number)[]): Record<string, string> {
+  const width = header.length;
+  return {
+    'train.csv': makeCsv([...header, ...targets], 240, cells),
+    'test.csv': makeCsv(header, 60, (i) => cells(i + 240).slice(0, width)),
+    'sample_submission.csv': makeCsv([header[0] ?? 'id', ...targets], 60, (i) => [i + 240, ...targets.map(() => 0)]),
+  };
+}
+
+const up = (score: number, baseline: number) => score > baseline + 0.1;
+const down = (score: number, baseline: number) => score < 0.8 * baseline;
+
+const KINDS: Kind[] = [
+  {
+    title: 'two classes with holes and categories',
+    metric: 'auc',
+    beats: up,
+    files: () =>
+      table(['id', 'x', 'hole', 'shop', 'flag'], ['y'], (i) => {
+        const [x, shop] = [normal(), pick(['north', 'south', 'east/1', 'west/2'])];
+        return [
+          i,
+          x.toFixed(3),
+          random() < 0.2 ? '' : normal().toFixed(2),
+          shop,
+          i % 2 ? 'True' : 'False',
+          x + (shop === 'north' ? 1 : 0) + normal() / 3 > 0.3 ? 1 : 0,
+        ];
+      }),
+  },
+  {
+    title: 'several classes from text',
+    metric: 'f1_macro',
+    beats: up,
+    files: () =>
+      table(['id', 'note'], ['place'], (i) => {
+        const place = pick(['sea', 'land', 'sky'] as const);
+        return [i, `${pick(WORDS[place])} and ${pick(WORDS[place])} number ${i} ${pick(WORDS[pick(['sea', 'land'] as const)])}`, place];
+      }),
+  },
+  {
+    title: 'two targets that are numbers',
+    metric: 'rmse_mean_columns',
+    beats: down,
+    files: () =>
+      table(['id', 'x', 'z'], ['a', 'b'], (i) => {
+        const [x, z] = [normal() * 10, normal() * 5];
+        return [i, x.toFixed(3), z.toFixed(3), (3 * x + normal()).toFixed(3), (x - 2 * z).toFixed(3)];
+      }),
+  },
+  {
+    title: 'groups with a skewed positive number',
+    metric: 'rmsle',
+    beats: down,
+    files: () =>
+      table(['id', 'patient_id', 'x'], ['cost'], (i) => {
+        const x = normal();
+        return [i, `p${Math.floor(i / 6)}`, x.toFixed(4), Math.exp(3 + 2 * x + normal() / 5).toFixed(2)];
+      }),
+  },
+  {
+    title: 'time',
+    metric: 'mae',
+    beats: down,
+    files: () =>
+      table(['id', 'day', 'x'], ['y'], (i) => {
+        const [x, day] = [normal() * 4, new Date(Date.UTC(2021, 0, 1 + Math.floor(i / 2))).toISOString().slice(0, 10)];
+        return [i, day, x.toFixed(3), (5 * x + (i % 14) / 7 + normal()).toFixed(3)];
+      }),
+  },
+];
+
+async function runProgram(
+  program: string,
+  folders: { train_dir: string; predict_dir: string },
+  out: string,
+  params: string,
+): Promise<void> {
+  const paths = ['--train', folders.train_dir, '--predict', folders.predict_dir, '--out', out, '--params', params];
+  const limits = ['--seed', '3', '--threads', '1', '--deadline', '600'];
+  await runFile(PYTHON, ['-I', '-B', join(RECIPES, `${program}.py`), ...paths, ...limits], { timeout: 200_000, env: {} });
+}
+
+async function checkProgram(t: ExecutionContext, program: string, kind: Kind): Promise<void> {
+  const harness = openHarness(t);
+  await fixTask(t, harness, { dataDir: await writeFiles(t, kind.files()), metric: kind.metric });
+  const baseline = (await harness.baseline({})).evaluation;
+  const cut = await harness.cut({ fold_count: 2 });
+  const work = await writeFiles(t, { 'params.json': '{"effort": "fast"}' });
+  const [run] = cut.runs;
+  if (!run) return t.fail('no fold');
+  const out = join(work, run.run_id);
+  await runProgram(program, run, out, join(work, 'params.json'));
+  const grade = await harness.gradeFold({ solution: 1, run_id: run.run_id, out_dir: out });
+  t.is(grade.failure, null, `${program} on ${kind.title}`);
+  const score = grade.score ?? Number.NaN;
+  t.true(kind.beats(score, baseline.score), `${program} on ${kind.title}: ${score} against ${baseline.score}`);
+}
+
+for (const kind of KINDS) {
+  test.serial(`every recipe is clearly better than a constant: ${kind.title}`, async (t) => {
+    t.timeout(300_000);
+    const wordsOnly = kind.title.includes('text');
+    for (const program of PROGRAMS.filter((name) => wordsOnly || name !== 'text_linear')) await checkProgram(t, program, kind);
+  });
+}
+
+test.serial('the same run gives the same bytes', async (t) => {
+  t.timeout(300_000);
+  const kind = KINDS[0];
+  if (!kind) return t.fail();
+  const harness = openHarness(t);
+  await fixTask(t, harness, { dataDir: await writeFiles(t, kind.files()), metric: kind.metric });
+  const [run] = (await harness.cut({ fold_count: 2 })).runs;
+  if (!run) return t.fail();
+  const work = await writeFiles(t, { 'params.json': '{"effort": "fast"}' });
+  for (const program of ['gradient_boosting', 'xgboost_shallow', 'extra_trees']) {
+    const outputs: string[] = [];
+    for (const name of ['a', 'b']) {
+      const out = join(await makeFolder(t), name);
+      await runProgram(program, run, out, join(work, 'params.json'));
+      outputs.push(await readFile(join(out, 'scores.csv'), 'utf8'));
+      t.true((await stat(join(out, 'notes.json'))).size <= 4096);
+    }
+    t.is(outputs[0], outputs[1], program);
+  }
+});
+
+test('the assembled recipes are not stale, need nothing beside them, and the index names them all', async (t) => {
+  await t.notThrowsAsync(runFile(PYTHON, ['-I', '-B', join(RECIPES, 'assemble.py'), '--check']));
+  const recipes = await loadRecipes();
+  const files = new Set(recipes.map((recipe) => recipe.program.split('/').at(-1)));
+  t.deepEqual([...files].toSorted(), PROGRAMS.map((name) => `${name}.py`).toSorted());
+  t.is(new Set(recipes.map((recipe) => recipe.name)).size, recipes.length);
+  for (const name of PROGRAMS) t.notRegex(await readFile(join(RECIPES, `${name}.py`), 'utf8'), /^(from|import) (parts|task|splits|columns|text)\b/m);
+});
