@@ -53,7 +53,11 @@ export interface Task extends FixedTask {
 }
 
 /** One call of the harness, bounded by the attempt's time and ended by its signal. Bad files of the competition become exit 64. */
-export async function callHarness<M extends HarnessMethod>(run: RunContext, method: M, params: HarnessParams<M>): Promise<HarnessResult<M>> {
+export async function callHarness<M extends HarnessMethod>(
+  run: RunContext,
+  method: M,
+  params: HarnessParams<M>,
+): Promise<HarnessResult<M>> {
   const timeoutMs = Math.max(5_000, run.deadline.remainingS() * 1000);
   try {
     return await untilAborted(run.signal, run.harness.call(method, params, { timeoutMs }));

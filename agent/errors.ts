@@ -26,7 +26,11 @@ export function upstreamRefused(message: string, turn: JobError['turn'], cause?:
 
 /** SIGTERM: all that is needed to go on is stored (exit 75). */
 export function stopped(): RunEnds {
-  return new RunEnds(EXIT.stopped, { code: 'stopped', message: 'stopped by a signal; the next attempt goes on from the journal', turn: 'retry' });
+  return new RunEnds(EXIT.stopped, {
+    code: 'stopped',
+    message: 'stopped by a signal; the next attempt goes on from the journal',
+    turn: 'retry',
+  });
 }
 
 /** Another writer holds this attempt or a later one: do nothing more (exit 76). */

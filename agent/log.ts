@@ -59,18 +59,38 @@ export function createJobLog(params: JobLogParams): JobLog {
     pending += `${line}\n`;
     if (pending.length >= FLUSH_BYTES) flush();
   };
+  let repeated: { text: string; times: number } | null = null;
+  const settleRepeated = (): void => {
+    if (repeated !== null && repeated.times > 0) write('OUT ', `${repeated.text} (and ${repeated.times} more times)`);
+    repeated = null;
+  };
+  const writeOutput = (label: string, line: string): void => {
+    if (line.trim() === '') return;
+    const text = `[${label}] ${line}`;
+    if (repeated?.text === text) repeated.times += 1;
+    else {
+      settleRepeated();
+      write('OUT ', text);
+      repeated = { text, times: 0 };
+    }
+  };
+  const say = (level: string, text: string): void => {
+    settleRepeated();
+    write(level, text);
+  };
   return {
-    info: (text) => write('INFO', text),
-    warn: (text) => write('WARN', text),
+    info: (text) => say('INFO', text),
+    warn: (text) => say('WARN', text),
     output(label, chunk) {
       const lines = ((halfLines.get(label) ?? '') + chunk).split(/\r\n|[\r\n]/);
       halfLines.set(label, (lines.pop() ?? '').slice(-MAX_LINE_CHARS));
-      for (const line of lines) if (line.trim() !== '') write('OUT ', `[${label}] ${line}`);
+      for (const line of lines) writeOutput(label, line);
     },
     async close() {
       clearInterval(timer);
-      for (const [label, line] of halfLines) if (line.trim() !== '') write('OUT ', `[${label}] ${line}`);
+      for (const [label, line] of halfLines) writeOutput(label, line);
       halfLines.clear();
+      settleRepeated();
       if (dropped > 0) write('WARN', `${dropped} log chunks could not be stored`);
       flush();
       await tail;
@@ -80,10 +100,12 @@ export function createJobLog(params: JobLogParams): JobLog {
 
 /** Takes control characters and terminal escapes out of untrusted text; tabs become blanks. */
 export function cleanText(text: string): string {
-  return text
-    .replaceAll('\t', '  ')
-    // oxlint-disable-next-line no-control-regex
-    .replaceAll(/\u001B\[[0-9;?]{0,32}[ -/]?[@-~]/g, '')
-    // oxlint-disable-next-line no-control-regex
-    .replaceAll(/[\u0000-\u001F\u007F-\u009F\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, '');
+  return (
+    text
+      .replaceAll('\t', '  ')
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/\u001B\[[0-9;?]{0,32}[ -/]?[@-~]/g, '')
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/[\u0000-\u001F\u007F-\u009F\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, '')
+  );
 }

@@ -108,7 +108,17 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       { store, clock, jobId: spec.jobId, attempt: spec.attempt, elapsedS: deadline.elapsedS },
       { podUid: params.identity.podUid, remainingS: spec.remainingS, versions: params.versions },
     );
-    const run: RunContext = { ...params, ...parts, harness, journal, earlier: replayJournal(earlier), stopwatch, threads, versions: { ...params.versions }, notes: [] };
+    const run: RunContext = {
+      ...params,
+      ...parts,
+      harness,
+      journal,
+      earlier: replayJournal(earlier),
+      stopwatch,
+      threads,
+      versions: { ...params.versions },
+      notes: [],
+    };
     await solve(params, run, greeting);
   } finally {
     await harness.close();
@@ -126,7 +136,8 @@ async function solve(params: AgentParams, run: RunContext, greeting: Promise<Har
     run.voice.update({ stage: 'plan', message: 'choosing what to try' });
     const plan = planSolutions(run, task, search.board);
     await executeSafely(run, task, search, plan);
-    params.onFinished?.(await finalize(run, task, search));
+    const manifest = await finalize(run, task, search);
+    params.onFinished?.(manifest);
   } catch (error) {
     if (!(error instanceof ClaimLost) && !isFinished(run)) await closeJournal(run, error);
     throw error;
@@ -147,11 +158,27 @@ async function closeJournal(run: RunContext, error: unknown): Promise<void> {
 function describeSpeaker(params: AgentParams) {
   const { spec, store, sink, sign, clock, podName } = params;
   const timings = params.voiceTimings === undefined ? {} : { timings: params.voiceTimings };
-  return { store, sink, sign, clock, podName, jobId: spec.jobId, attempt: spec.attempt, tenant: spec.tenant, traceparent: spec.traceparent, ...timings };
+  return {
+    store,
+    sink,
+    sign,
+    clock,
+    podName,
+    jobId: spec.jobId,
+    attempt: spec.attempt,
+    tenant: spec.tenant,
+    traceparent: spec.traceparent,
+    ...timings,
+  };
 }
 
 /** From an error to exit code and last word. */
-async function explainEnd(end: { readonly error: unknown; readonly lost: AbortSignal; readonly log: JobLog; readonly voice: Voice }): Promise<number> {
+async function explainEnd(end: {
+  readonly error: unknown;
+  readonly lost: AbortSignal;
+  readonly log: JobLog;
+  readonly voice: Voice;
+}): Promise<number> {
   const { error, lost, log, voice } = end;
   if (error instanceof ClaimLost || lost.aborted) {
     log.warn(`another process has this job: ${describeError(lost.aborted ? lost.reason : error)}`);

@@ -131,7 +131,8 @@ function createStoredEvents(params: VoiceParams, timings: VoiceTimings) {
     const key = keys.event(jobId, attempt, event.seq);
     try {
       const outcome = await createWithRetry(store, { key, body: JSON.stringify(event), contentType: 'application/json' });
-      if (outcome.kind === 'exists' && !outcome.same) throw new ClaimLost(`event ${event.seq} of attempt ${attempt} was written by another process`);
+      if (outcome.kind === 'exists' && !outcome.same)
+        throw new ClaimLost(`event ${event.seq} of attempt ${attempt} was written by another process`);
     } catch (error) {
       broken = true;
       params.onLost(error);

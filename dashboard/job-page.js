@@ -24,7 +24,7 @@ export async function showJob(view, jobId, signal) {
   const refresh = async () => {
     job = await getJson(`/status/${job.job_id}`, { signal });
     draw();
-    await Promise.all([solutions.load(signal), logs.load(signal)]);
+    await Promise.all([solutions.load(signal, FINAL.includes(job.status)), logs.load(signal)]);
     if (FINAL.includes(job.status)) result.replaceChildren(await resultPanel(job, signal));
   };
   draw();
@@ -95,7 +95,7 @@ function headPanel(job, link) {
           'aria-label': 'Solutions done',
         })
       : '',
-    job.error ? h('p', { class: 'notice bad' }, `${job.error.message} (${job.error.code})`) : '',
+    job.error && job.error.message !== job.reason ? h('p', { class: 'notice bad' }, `${job.error.message} (${job.error.code})`) : '',
     answer,
   );
 }

@@ -60,15 +60,15 @@ export function solutionsPanel(jobId) {
       detail.replaceChildren(problem(error));
     }
   };
-  const load = async (signal) => {
+  const load = async (signal, isOver) => {
     const { solutions } = await getJson(`/jobs/${jobId}/solutions`, { signal });
     if (solutions.length === 0 || body.contains(document.activeElement)) return;
-    body.replaceChildren(solutionTable(solutions, open));
+    body.replaceChildren(solutionTable(solutions, open, isOver));
   };
   return { element: h('section', { class: 'panel' }, h('h2', {}, 'Solutions'), body, detail), load };
 }
 
-function solutionTable(solutions, open) {
+function solutionTable(solutions, open, isOver) {
   const heads = [
     ['#', 'number'],
     ['What'],
@@ -99,7 +99,7 @@ function solutionTable(solutions, open) {
         solution.score ? `${score(solution.score.low)} … ${score(solution.score.high)}` : '',
       ),
       h('td', { class: 'number' }, duration(solution.seconds)),
-      h('td', { class: 'small' }, solution.state === 'running' ? 'running' : checks.slice(0, 160)),
+      h('td', { class: 'small' }, solution.state === 'running' ? (isOver ? 'not finished' : 'running') : checks.slice(0, 160)),
     );
   });
   return h(

@@ -45,6 +45,7 @@ export interface LocalFunctionsOptions {
   readonly planeKey: string;
   readonly policy: AttemptPolicy;
   readonly launchLeaseMs: number;
+  readonly outboxLeaseMs: number;
   readonly lastRun: RunFile | null;
   readonly logger: Logger;
 }
@@ -54,7 +55,7 @@ export async function startFunctions(options: LocalFunctionsOptions): Promise<Lo
   const { config, ports, logger } = options;
   const lifecycle = createLifecycle((error) => logger.error({ error: String(error) }, 'background work failed'));
   const http: HttpOptions = { logger, authenticator: null, guard: { allowedHosts: [], allowedOrigins: [] }, lifecycle };
-  const common = { http, ...ports, clock: systemClock, random: Math.random, logger };
+  const common = { http, ...ports, clock: systemClock, random: Math.random, logger, outboxLeaseMs: options.outboxLeaseMs };
   const publicRoutes = [
     ...createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS }),
     ...createStatusRoutes({ ...common, maxStreamMs: MAX_STREAM_MS, feedIntervalMs: FEED_INTERVAL_MS }),
@@ -83,6 +84,7 @@ interface Common extends PlanePorts {
   readonly http: HttpOptions;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly outboxLeaseMs: number;
   readonly logger: Logger;
 }
 

@@ -34,6 +34,7 @@ export interface LocalPlaneOptions extends Partial<LocalConfig> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly policy?: Partial<AttemptPolicy>;
   readonly launchLeaseMs?: number;
+  readonly outboxLeaseMs?: number;
   /** Entry and environment of a stub agent. */
   readonly agent?: { readonly entry?: string; readonly env?: Readonly<Record<string, string>> };
   readonly agentMemoryMib?: number;
@@ -111,6 +112,7 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
     planeKey: folder.planeKey,
     policy: { ...DEFAULT_POLICY, ...options.policy },
     launchLeaseMs: options.launchLeaseMs ?? 60_000,
+    outboxLeaseMs: options.outboxLeaseMs ?? 30_000,
     lastRun: folder.lastRun,
     logger,
   });

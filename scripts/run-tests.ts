@@ -16,7 +16,7 @@ const runVariable = 'KAGGLE_AGENT_TEST_RUN';
 
 /** Runs AVA to its end and counts what it reports. A run that fails without a failed test counts as one. */
 async function runAva(args: readonly string[], env: NodeJS.ProcessEnv): Promise<TestCounts> {
-  const ava = join(projectDir, 'node_modules', 'ava', 'entrypoints', 'cli.js');
+  const ava = join(projectDir, 'scripts', 'ava-with-tap.mjs');
   const child = spawn(process.execPath, [ava, '--tap', ...args], { cwd: projectDir, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, forward);

@@ -6,7 +6,7 @@ import { describeFetchError, readBodyText } from './http-body.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-/** Where events go (K_SINK), and headers to add to each request, such as an authorization. */
+/** Where events go (K_SINK; a function when the address is not known yet), and headers to add to each request, such as an authorization. */
 export interface HttpSinkOptions {
   readonly url: string | (() => string);
   readonly headers?: Readonly<Record<string, string>>;
@@ -14,15 +14,23 @@ export interface HttpSinkOptions {
 
 /** Sends events as CloudEvents in binary mode. A redirect is no success: it is not followed. */
 export function createHttpSink(options: HttpSinkOptions): EventSink {
+  const { url, headers = {} } = options;
   return {
     send: async (event: PlainEvent, { timeoutMs }) => {
       const message = buildEventMessage(event);
-      const url = typeof options.url === 'string' ? options.url : options.url();
-      const headers = { ...options.headers, ...message.headers };
-      const status = await post(url, { headers, body: message.body, timeoutMs });
-      if (status < 200 || status > 299) throw unavailable(`${describeUrl(url)} answered ${status} to event ${event.id} (${event.type})`);
+      const target = typeof url === 'string' ? url : readUrl(url);
+      const status = await post(target, { headers: { ...headers, ...message.headers }, body: message.body, timeoutMs });
+      if (status < 200 || status > 299) throw unavailable(`${describeUrl(target)} answered ${status} to event ${event.id} (${event.type})`);
     },
   };
+}
+
+function readUrl(url: () => string): string {
+  try {
+    return url();
+  } catch (error) {
+    throw unavailable(`an event could not be sent: ${error instanceof Error ? error.message : 'its sink has no address'}`, error);
+  }
 }
 
 async function post(url: string, params: { headers: Record<string, string>; body: string; timeoutMs: number }): Promise<number> {

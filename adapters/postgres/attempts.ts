@@ -18,7 +18,7 @@ const FIND_BY_NAME: Statement = {
   text: `SELECT ${selectAttemptWithJob('a', 'j')} FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_name = $1::text`,
 };
 
-const IS_LEASE_OVER = `state = 'launching' AND (lease_until IS NULL OR lease_until <= clock_timestamp())`;
+const IS_LEASE_OVER = `state = 'launching' AND (lease_until IS NULL OR lease_until <= statement_timestamp())`;
 
 const TAKE_EXPIRED: Statement = {
   name: 'take-expired-launches',
@@ -50,7 +50,7 @@ const READ_WORK: Statement = {
     WHERE a.slot_held AND (a.remove_requested_at IS NOT NULL OR a.state = 'ended'
       OR (j.cancel_requested_at IS NOT NULL AND j.state IN ('pending', 'queued', 'running')))) AS removals_due,
   (SELECT count(*)::integer FROM attempts WHERE ${IS_LEASE_OVER}) AS launches_expired,
-  (SELECT count(*)::integer FROM outbox WHERE sent_at IS NULL AND next_send_at <= clock_timestamp()) AS outbox_due`,
+  (SELECT count(*)::integer FROM outbox WHERE sent_at IS NULL AND next_send_at <= statement_timestamp()) AS outbox_due`,
 };
 
 interface WorkRow {

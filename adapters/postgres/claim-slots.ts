@@ -13,13 +13,14 @@ const BEGIN = `BEGIN; SELECT pg_advisory_xact_lock(${LAUNCH_LOCK})`;
 
 /** Pending, due, not asked to cancel, and without an attempt that is in the cluster or on its way there. */
 export const IS_TO_LAUNCH = `j.state = 'pending' AND j.cancel_requested_at IS NULL
-  AND (j.not_before IS NULL OR j.not_before <= clock_timestamp())
+  AND (j.not_before IS NULL OR j.not_before <= statement_timestamp())
   AND NOT EXISTS (SELECT FROM attempts b WHERE b.job_id = j.id AND b.state IN ('launching', 'launched', 'claimed'))`;
 
+// The order makes it use the index of pending jobs, where EXISTS may read the whole table.
 const ANY_TO_LAUNCH: Statement = {
   name: 'any-to-launch',
   text: `SELECT (SELECT count(*)::integer FROM attempts WHERE slot_held) < $1::integer
-  AND EXISTS (SELECT FROM jobs j WHERE ${IS_TO_LAUNCH}) AS found`,
+  AND (SELECT j.id FROM jobs j WHERE ${IS_TO_LAUNCH} ORDER BY j.priority DESC, j.created_at, j.id LIMIT 1) IS NOT NULL AS found`,
 };
 
 // The row locks make a concurrent cancel wait, and see the new version afterwards.

@@ -6,10 +6,11 @@ import { runStatement } from './connect.ts';
 import { cleanText, isUuid } from './json.ts';
 import type { OutboxTable } from './tables.ts';
 
+// statement_timestamp() in conditions: unlike clock_timestamp() it does not change within a statement, so indexes can be used.
 function buildLease(filter: string): string {
   return `
 WITH due AS MATERIALIZED (
-  SELECT event_id FROM outbox WHERE sent_at IS NULL AND next_send_at <= clock_timestamp() ${filter}
+  SELECT event_id FROM outbox WHERE sent_at IS NULL AND next_send_at <= statement_timestamp() ${filter}
   ORDER BY next_send_at, event_id LIMIT $1::integer FOR UPDATE SKIP LOCKED
 ), leased AS (
   UPDATE outbox SET next_send_at = clock_timestamp() + $2::float8 * interval '1 millisecond'

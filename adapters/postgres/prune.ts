@@ -7,7 +7,7 @@ const SENT_DAYS = 7;
 const PRUNE_OUTBOX: Statement = {
   name: 'prune-outbox',
   text: `WITH old AS MATERIALIZED (
-  SELECT event_id FROM outbox WHERE sent_at < clock_timestamp() - make_interval(days => $1::integer)
+  SELECT event_id FROM outbox WHERE sent_at < statement_timestamp() - make_interval(days => $1::integer)
   ORDER BY sent_at LIMIT $2::integer FOR UPDATE SKIP LOCKED
 )
 DELETE FROM outbox USING old WHERE outbox.event_id = old.event_id RETURNING outbox.event_id`,
@@ -16,7 +16,7 @@ DELETE FROM outbox USING old WHERE outbox.event_id = old.event_id RETURNING outb
 const PRUNE_INBOX: Statement = {
   name: 'prune-inbox',
   text: `WITH old AS MATERIALIZED (
-  SELECT consumer, source, id FROM inbox WHERE received_at < clock_timestamp() - make_interval(days => $1::integer)
+  SELECT consumer, source, id FROM inbox WHERE received_at < statement_timestamp() - make_interval(days => $1::integer)
   ORDER BY received_at LIMIT $2::integer FOR UPDATE SKIP LOCKED
 )
 DELETE FROM inbox USING old WHERE inbox.consumer = old.consumer AND inbox.source = old.source AND inbox.id = old.id`,
@@ -26,7 +26,7 @@ DELETE FROM inbox USING old WHERE inbox.consumer = old.consumer AND inbox.source
 const PRUNE_JOBS: Statement = {
   name: 'prune-jobs',
   text: `WITH old AS MATERIALIZED (
-  SELECT id FROM jobs j WHERE completed_at < clock_timestamp() - make_interval(days => $1::integer)
+  SELECT id FROM jobs j WHERE completed_at < statement_timestamp() - make_interval(days => $1::integer)
     AND state IN ('success', 'failed', 'timeout', 'cancelled')
     AND NOT EXISTS (SELECT FROM attempts a WHERE a.job_id = j.id AND a.slot_held)
     AND NOT EXISTS (SELECT FROM outbox o WHERE o.job_id = j.id AND o.sent_at IS NULL)

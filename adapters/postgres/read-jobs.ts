@@ -32,8 +32,8 @@ export async function listJobs({ db }: Ledger, query: JobQuery): Promise<{ jobs:
     .selectFrom('jobs')
     .select(JOB_COLUMNS)
     .where(where)
-    .$if(after !== null, (page) =>
-      page.where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(new Date(after?.at ?? 0), after?.id ?? ''))),
+    .$if(after !== null, (rows) =>
+      rows.where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(new Date(after?.at ?? 0), after?.id ?? ''))),
     )
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')

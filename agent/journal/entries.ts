@@ -55,7 +55,12 @@ export const JournalFact = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('settled'), id: z.string(), usd: z.number().nonnegative(), outcome: z.string() }),
   z.object({ type: z.literal('note'), text: z.string() }),
-  z.object({ type: z.literal('attempt-ended'), reason: z.enum(['finished', 'stopped', 'failed']), detail: z.string(), elapsedS: z.number() }),
+  z.object({
+    type: z.literal('attempt-ended'),
+    reason: z.enum(['finished', 'stopped', 'failed']),
+    detail: z.string(),
+    elapsedS: z.number(),
+  }),
 ]);
 export type JournalFact = z.infer<typeof JournalFact>;
 

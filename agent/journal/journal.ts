@@ -35,7 +35,10 @@ export type StartFacts = Omit<Extract<JournalFact, { type: 'attempt-started' }>,
  * Reads and verifies what earlier attempts left, then writes `attempt-started` with the (seq, hash) that is adopted. Whatever an earlier
  * attempt still writes before that is adopted too; after it, an earlier attempt's writer meets our segment and ends.
  */
-export async function openJournal(params: JournalParams, start: StartFacts): Promise<{ journal: Journal; earlier: readonly JournalEntry[] }> {
+export async function openJournal(
+  params: JournalParams,
+  start: StartFacts,
+): Promise<{ journal: Journal; earlier: readonly JournalEntry[] }> {
   const lines = await readSegments(params.store, params.jobId);
   const verified = verifyJournal(lines);
   const entries = [...verified.entries];
@@ -113,7 +116,8 @@ function createWriter(params: JournalParams, lines: string[]) {
       const winnerLine = await readSegment(store, key);
       const winner = readLine(winnerLine, seq + 1);
       if (winner.attempt >= attempt) throw new ClaimLost(`journal segment ${seq + 1} was written by attempt ${winner.attempt}`);
-      if (!mode.adopt || winner.previous !== hash) throw new JournalBroken(`attempt ${winner.attempt} wrote segment ${seq + 1} out of turn`);
+      if (!mode.adopt || winner.previous !== hash)
+        throw new JournalBroken(`attempt ${winner.attempt} wrote segment ${seq + 1} out of turn`);
       lines.push(winnerLine);
       mode.entries?.push(winner);
     }

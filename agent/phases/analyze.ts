@@ -36,7 +36,9 @@ export async function analyze(run: RunContext): Promise<Analysis> {
   const seed = before?.seed ?? run.spec.seed;
   const setUp = { data_dir: data.dir, work_dir: join(run.workDir, 'harness'), profile: fixed.profile, metric: fixed.metric, seed };
   await run.stopwatch.measure('profile', () => callHarness(run, 'fix_task', setUp));
-  const folds = await run.stopwatch.measure('cut', () => callHarness(run, 'cut', { fold_count: same ? (before?.foldCount ?? null) : null }));
+  const folds = await run.stopwatch.measure('cut', () =>
+    callHarness(run, 'cut', { fold_count: same ? (before?.foldCount ?? null) : null }),
+  );
   const foldHash = await hashFolds(folds);
   const resumable = same && before?.foldHash === foldHash && before.foldCount === folds.fold_count;
   const task: Task = { ...fixed, seed, folds, foldCount: folds.fold_count, foldHash, data: data.files, competition, dataDir: data.dir };
@@ -70,10 +72,15 @@ async function writeTask(run: RunContext, task: Task): Promise<void> {
 function describeTask(run: RunContext, task: Task): void {
   const { profile, metric } = task;
   const target = profile.targets.map((one) => `${one.name} (${one.type})`).join(', ');
-  run.log.info(`task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`);
-  run.log.info(`metric: ${metric.display_name} (${metric.direction}), found in: ${metric.source}${metric.proxy ? ', nearest that we compute' : ''}`);
+  run.log.info(
+    `task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`,
+  );
+  run.log.info(
+    `metric: ${metric.display_name} (${metric.direction}), found in: ${metric.source}${metric.proxy ? ', nearest that we compute' : ''}`,
+  );
   for (const warning of profile.warnings.slice(0, 20)) note(run, warning);
-  if (metric.proxy) note(run, `The competition's own metric (${metric.display_name}) is not one that we compute: ${metric.id} stands in for it.`);
+  if (metric.proxy)
+    note(run, `The competition's own metric (${metric.display_name}) is not one that we compute: ${metric.id} stands in for it.`);
   run.voice.update({ metric: metric.id, direction: metric.direction, message: `task understood: ${target}`.slice(0, 300) });
 }
 
@@ -83,7 +90,9 @@ function note(run: RunContext, text: string): void {
 }
 
 function sameData(left: readonly { name: string; sha256: string }[], right: readonly { name: string; sha256: string }[]): boolean {
-  return left.length === right.length && left.every((file, index) => file.name === right[index]?.name && file.sha256 === right[index]?.sha256);
+  return (
+    left.length === right.length && left.every((file, index) => file.name === right[index]?.name && file.sha256 === right[index]?.sha256)
+  );
 }
 
 /** SHA-256 over what the runs are given to answer: the same folds and keys give the same value, whatever the labels. */

@@ -31,7 +31,7 @@ export async function finalize(stoppable: RunContext, task: Task, search: Search
   const best = search.keeper.best;
   if (best === null) throw new Error('there is no valid file to finish with');
   if (best.solution.kind === 'baseline') addFallbackNote(run, search);
-  const leaderboard = await submitToKaggle(run, task, search, stoppable.signal);
+  const leaderboard = await run.stopwatch.measure('kaggle', () => submitToKaggle(run, task, search, stoppable.signal));
   const elapsedS = Math.round(run.deadline.elapsedS() * 1000) / 1000;
   await run.journal.append({ type: 'attempt-ended', reason: 'finished', detail: `best: solution ${best.solution.number}`, elapsedS });
   const files = await writeFiles(run, task, search, leaderboard);
@@ -77,7 +77,8 @@ async function writeFiles(run: RunContext, task: Task, search: Search, leaderboa
   if (best.originalPath !== best.path) files.push(await nameOriginal(run, task, best.originalPath));
   const code = await readBestProgram(run, search);
   if (code !== null) await add('solution.py', code, 'text/x-python');
-  if (best.solution.kind === 'blend') await add('blend.json', `${JSON.stringify({ weights: search.weights }, null, 2)}\n`, 'application/json');
+  if (best.solution.kind === 'blend')
+    await add('blend.json', `${JSON.stringify({ weights: search.weights }, null, 2)}\n`, 'application/json');
   const evidence = writeEvidence(run, task, search, leaderboard);
   await add('evidence.json', `${JSON.stringify(evidence, null, 2)}\n`, 'application/json');
   await add('journal.jsonl', `${run.journal.lines().join('\n')}\n`, 'application/x-ndjson');

@@ -50,7 +50,8 @@ function refuse(run: RunContext, note: string): null {
 }
 
 async function reportEarlier(run: RunContext, ref: string | null, hurry: AbortSignal): Promise<Leaderboard | null> {
-  if (ref === null) return refuse(run, 'An earlier attempt was about to send another file to Kaggle: none was sent after it. See the list of submissions.');
+  if (ref === null)
+    return refuse(run, 'An earlier attempt was about to send another file to Kaggle: none was sent after it. See the list of submissions.');
   refuse(run, 'An earlier attempt sent its file to Kaggle: the scores are of that one.');
   return waitForScore(run, ref, hurry);
 }

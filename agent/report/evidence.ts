@@ -21,7 +21,10 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, leade
     },
     metric,
     folds: { count: task.foldCount, hash: task.foldHash, seed: task.seed },
-    best: best === null ? null : { ...best.solution.report, programSha256: findProgramHash(run, best.solution.number), weights: search.weights },
+    best:
+      best === null
+        ? null
+        : { ...best.solution.report, programSha256: findProgramHash(run, best.solution.number), weights: search.weights },
     submission: best === null ? null : { sha256: best.sha256, bytes: best.bytes, checks: best.checks },
     solutions,
     leaderboard,

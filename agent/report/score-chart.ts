@@ -12,7 +12,9 @@ export function drawScores(
   solutions: readonly SolutionReport[],
   options: { readonly direction: 'maximize' | 'minimize'; readonly bestNumber: number | null },
 ): string {
-  const graded = solutions.flatMap((solution) => (solution.score === null ? [] : [{ number: solution.number, title: solution.title, ...solution.score }]));
+  const graded = solutions.flatMap((solution) =>
+    solution.score === null ? [] : [{ number: solution.number, title: solution.title, ...solution.score }],
+  );
   if (graded.length < 2) return '';
   const low = Math.min(...graded.map((solution) => solution.low));
   const high = Math.max(...graded.map((solution) => solution.high));

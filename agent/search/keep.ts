@@ -56,7 +56,13 @@ export async function storeSolutionFile(run: RunContext, number: number, name: s
  * Writes the solution's submission, validates it, and stores it as the best so far: file first, then its record, then the journal, then
  * the word. Returns null when the file is valid, else why it is not.
  */
-export async function storeBest(run: RunContext, task: Task, keeper: Keeper, board: Scoreboard, solution: GradedSolution): Promise<string | null> {
+export async function storeBest(
+  run: RunContext,
+  task: Task,
+  keeper: Keeper,
+  board: Scoreboard,
+  solution: GradedSolution,
+): Promise<string | null> {
   const startS = run.deadline.elapsedS();
   const seq = (keeper.best?.seq ?? 0) + 1;
   const { compression } = task.profile.submission;
@@ -82,7 +88,11 @@ export async function storeBest(run: RunContext, task: Task, keeper: Keeper, boa
       seq,
       file: { name: 'submission.csv', key, sha256, bytes, contentType: 'text/csv' },
     };
-    await createWithRetry(run.store, { key: keys.best(jobId, attempt, seq), body: JSON.stringify(record), contentType: 'application/json' });
+    await createWithRetry(run.store, {
+      key: keys.best(jobId, attempt, seq),
+      body: JSON.stringify(record),
+      contentType: 'application/json',
+    });
     await run.journal.append({ type: 'best-stored', solution: solution.number, best: seq, sha256, key });
   });
   keeper.best = { solution, path, sha256, bytes, originalPath, checks: written.checks, seq };
@@ -134,5 +144,9 @@ export function formatScore(score: number): string {
 
 /** Cuts a report to what an event object may hold. */
 export function shortenReport(report: SolutionReport): SolutionReport {
-  return { ...report, checks: report.checks.slice(0, 30).map((check) => ({ ...check, detail: check.detail.slice(0, 300) })), failure: report.failure?.slice(0, 600) ?? null };
+  return {
+    ...report,
+    checks: report.checks.slice(0, 30).map((check) => ({ ...check, detail: check.detail.slice(0, 300) })),
+    failure: report.failure?.slice(0, 600) ?? null,
+  };
 }

@@ -32,7 +32,7 @@ const MARGIN = 1.15;
 
 /**
  * Runs a program once per fold in fresh processes, grades each output, and runs it once more for the test rows where folds do not answer
- * them. After the first folds the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
+ * them. After each fold the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
  */
 export async function runFolds(run: RunContext, task: Task, program: Program): Promise<FoldsOutcome> {
   const home = join(run.workDir, 'runs', `s${program.number}`);
@@ -42,11 +42,7 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   const work = createWork(run, task, { ...program, home, paramsFile });
   try {
     const atOnce = Math.min(run.foldsAtOnce, run.threads);
-    const first = task.folds.runs.slice(0, atOnce);
-    const rest = task.folds.runs.slice(atOnce);
-    await forEachLimited(first, atOnce, work.runOne);
-    if (work.failure() === null) work.checkFit(rest.length, atOnce);
-    if (work.failure() === null) await forEachLimited(rest, atOnce, work.runOne);
+    await forEachLimited(task.folds.runs, atOnce, work.runOne);
     if (work.failure() === null && task.folds.final_run !== null) await work.runFinal(task.folds.final_run);
   } finally {
     await rm(home, { recursive: true, force: true });
@@ -64,7 +60,10 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   const keepOutput = (runId: string, chunk: string): void => {
     run.log.output(`solution ${program.number} ${runId}`, chunk);
     if (logChars > MAX_LOG_CHARS) return;
-    const lines = chunk.split('\n').map((line) => cleanText(line)).join('\n');
+    const lines = chunk
+      .split('\n')
+      .map((line) => cleanText(line))
+      .join('\n');
     logChars += lines.length;
     logText.push(lines);
   };
@@ -75,13 +74,26 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const scratchDir = join(program.home, folders.run_id, 'scratch');
     await mkdir(outDir, { recursive: true });
     await mkdir(scratchDir, { recursive: true });
-    const outcome = await run.stopwatch.measure('train', () => startRun(run, task, program, { folders, outDir, scratchDir, threads, keepOutput }));
+    const outcome = await run.stopwatch.measure('train', () =>
+      startRun(run, task, program, { folders, outDir, scratchDir, threads, keepOutput }),
+    );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
     slowestS = Math.max(slowestS, outcome.seconds);
     if (outcome.exitClass === 'ok') return outDir;
     failure ??= `${folders.run_id}: ${describeOutcome(outcome)}`;
     return null;
+  };
+  /** Gives up when the runs still to come would not fit, judged by the mean of those done. */
+  const checkFit = (): void => {
+    const left = task.folds.runs.length - grades.length;
+    const finalS = task.folds.final_run === null ? 0 : 1.5 * slowestS;
+    const meanS = trainS / Math.max(1, grades.length);
+    const neededS = meanS * Math.ceil(left / Math.min(run.foldsAtOnce, run.threads)) * MARGIN + finalS;
+    const leftS = run.deadline.workS();
+    if (left > 0 && neededS > leftS) {
+      failure ??= `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
+    }
   };
   return {
     failure: () => failure,
@@ -94,21 +106,24 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
       grades.push(grade);
       if (grade.failure !== null) failure ??= `${folders.run_id}: ${grade.failure}`;
       await rm(join(program.home, folders.run_id), { recursive: true, force: true });
+      checkFit();
       run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
-    },
-    checkFit(foldsLeft: number, atOnce: number): void {
-      const finalS = task.folds.final_run === null ? 0 : 1.5 * slowestS;
-      const neededS = slowestS * Math.ceil(foldsLeft / atOnce) * MARGIN + finalS;
-      const leftS = run.deadline.workS();
-      if (neededS > leftS) failure = `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
     },
     async runFinal(folders: RunFolders): Promise<void> {
       const outDir = await execute(folders, run.threads);
       if (outDir === null) return;
-      const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }));
+      const reply = await run.stopwatch.measure('grade', () =>
+        callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }),
+      );
       if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
     },
-    outcome: (): FoldsOutcome => ({ grades, failure, slowestFoldS: slowestS, log: logText.join(''), trainS: Math.round(trainS * 1000) / 1000 }),
+    outcome: (): FoldsOutcome => ({
+      grades,
+      failure,
+      slowestFoldS: slowestS,
+      log: logText.join(''),
+      trainS: Math.round(trainS * 1000) / 1000,
+    }),
   };
 }
 
@@ -116,7 +131,13 @@ async function startRun(
   run: RunContext,
   task: Task,
   program: Program & { readonly paramsFile: string },
-  place: { readonly folders: RunFolders; readonly outDir: string; readonly scratchDir: string; readonly threads: number; readonly keepOutput: (runId: string, chunk: string) => void },
+  place: {
+    readonly folders: RunFolders;
+    readonly outDir: string;
+    readonly scratchDir: string;
+    readonly threads: number;
+    readonly keepOutput: (runId: string, chunk: string) => void;
+  },
 ): Promise<RunOutcome> {
   const atOnce = Math.min(run.foldsAtOnce, run.threads);
   return run.sandbox.run({

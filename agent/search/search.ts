@@ -42,7 +42,12 @@ async function adoptFinished(run: RunContext, search: Search): Promise<void> {
 
 async function runBaseline(run: RunContext, search: Search): Promise<void> {
   const startS = run.deadline.elapsedS();
-  const draft = await startSolution(run, search, { number: 0, title: 'Constant baseline', kind: 'baseline', parents: [], codeKey: null }, null);
+  const draft = await startSolution(
+    run,
+    search,
+    { number: 0, title: 'Constant baseline', kind: 'baseline', parents: [], codeKey: null },
+    null,
+  );
   const { evaluation } = await run.stopwatch.measure('grade', () => callHarness(run, 'baseline', {}));
   await finishGraded(run, search, draft, { evaluation, seconds: run.deadline.elapsedS() - startS, log: '', weights: [] });
 }
@@ -117,7 +122,10 @@ export async function finishGraded(
   const { score, low, high } = evaluation;
   const interval = `${formatScore(score)} (95 %: ${formatScore(low)} to ${formatScore(high)})`;
   run.log.info(`solution ${draft.number}: ${draft.title}: ${interval}, ${round(end.seconds)} s`);
-  run.voice.update({ solutionsDone: countDone(search), message: `solution ${draft.number}: ${draft.title}: ${formatScore(score)}` }, report);
+  run.voice.update(
+    { solutionsDone: countDone(search), message: `solution ${draft.number}: ${draft.title}: ${formatScore(score)}` },
+    report,
+  );
   return graded;
 }
 

@@ -35,7 +35,8 @@ function readWait(error: unknown, tries: number): number | null {
 
 /** Whose turn it is after Kaggle said no: the user's is exit 64, the rest exit 69. Other errors pass through. */
 export function explainKaggle(what: string, error: unknown): RunEnds | unknown {
-  if (!(error instanceof KaggleError)) return error instanceof AgentError ? upstreamRefused(`${what}: ${error.message}`, 'retry', error) : error;
+  if (!(error instanceof KaggleError))
+    return error instanceof AgentError ? upstreamRefused(`${what}: ${error.message}`, 'retry', error) : error;
   const link = error.rulesUrl !== null && !error.message.includes(error.rulesUrl) ? ` (${error.rulesUrl})` : '';
   const message = `${error.message}${link}`;
   if (error.turn === 'user' || error.kind === 'unsafe-archive') return badInput(message, error);

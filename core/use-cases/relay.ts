@@ -8,6 +8,8 @@ export interface RelayDependencies {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
+  /** How long a leased row is left to its relay before another may send it; default 30 s. */
+  readonly outboxLeaseMs?: number;
 }
 
 const LEASE_MS = 30_000;
@@ -28,7 +30,7 @@ export async function relayOutbox(
   while (sent + failed < params.limit && deps.clock.monotonicMs() < stopAt) {
     const rows = await deps.store.leaseOutbox({
       limit: Math.min(PAGE, params.limit - sent - failed),
-      leaseMs: LEASE_MS,
+      leaseMs: deps.outboxLeaseMs ?? LEASE_MS,
       jobId: params.jobId,
     });
     if (rows.length === 0) break;

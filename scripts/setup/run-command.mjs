@@ -30,7 +30,8 @@ function makeEnvironment(extra) {
 export function runCommand(command, args, { env = {}, cwd = projectDir, timeoutMs = 30 * 60_000 } = {}) {
   return new Promise((resolve) => {
     let output = '';
-    const child = spawn(command, args, { cwd, env: makeEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs });
+    const child = spawn(command, args, { cwd, env: makeEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const timer = setTimeout(() => child.kill('SIGTERM'), timeoutMs);
     running.add(child);
     const keep = (chunk) => {
       output = (output + chunk).slice(-keptOutputChars);
@@ -38,10 +39,12 @@ export function runCommand(command, args, { env = {}, cwd = projectDir, timeoutM
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     child.on('error', (error) => {
+      clearTimeout(timer);
       running.delete(child);
       resolve({ ok: false, code: null, output: error.message, missing: error.code === 'ENOENT' });
     });
     child.on('close', (code) => {
+      clearTimeout(timer);
       running.delete(child);
       resolve({ ok: code === 0, code, output, missing: false });
     });
@@ -54,10 +57,15 @@ export function stopRunningCommands() {
 }
 
 const noise = /^(npm (warn|notice)|\[notice\]|npm error (A complete log|\s*$))|^\s*$|complete log of this run|_logs\//i;
+// npm prints its fault first, as `npm error code X` and a sentence, and a page of usage after it.
+const npmSentence = /^npm error (?!code |errno |syscall |path |dest |type |\s*$)(.+)$/m;
 const telling = /error|failed|cannot|unable|no matching|not found|refused|timed out|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|no space/i;
 
 /** The line of a failed program's output that says most: the last one that names a fault, else the last that is not noise. */
 export function lastUsefulLine(output) {
+  const npmFault = npmSentence.exec(output.replaceAll(/^npm error A complete log.*$/gm, ''));
+  const npmCode = /^npm error code (\S+)$/m.exec(output);
+  if (npmCode !== null) return `${npmCode[1]} ${npmFault?.[1] ?? ''}`.trim().slice(0, 300);
   const lines = output.split('\n').filter((line) => !noise.test(line));
   const line = lines.findLast((each) => telling.test(each)) ?? lines.at(-1) ?? 'it printed nothing';
   return line.trim().slice(0, 300);

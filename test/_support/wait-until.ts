@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Asks again and again until the answer is neither null, undefined nor false, and returns it. Throws after `timeoutMs`, naming `what`. */
-export async function waitUntil<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 20_000): Promise<NonNullable<Exclude<T, false>>> {
+export async function waitUntil<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 60_000): Promise<NonNullable<Exclude<T, false>>> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

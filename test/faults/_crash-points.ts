@@ -11,7 +11,12 @@ export interface CrashPoint {
 
 const always = () => true;
 const textOf = (value: unknown) => JSON.stringify(value) ?? '';
-const changes = (fragment: string) => (args: readonly unknown[]) => textOf(args[0]).includes(fragment);
+const mentions = (fragment: string) => (args: readonly unknown[]) => textOf(args[0]).includes(fragment);
+/** For `changeJob`: what is changed, not the row that was read. */
+const changes = (fragment: string) => (args: readonly unknown[]) => {
+  const [params] = args;
+  return typeof params === 'object' && params !== null && 'change' in params && textOf(params.change).includes(fragment);
+};
 const isNotEmpty = (_args: readonly unknown[], result: unknown) => Array.isArray(result) && result.length > 0;
 
 /** Every place between two side effects of submitting, launching, claiming, recording, cancelling and retrying, by the name of its test. */
@@ -56,7 +61,7 @@ export const CRASH_POINTS = {
     when: 'after',
     matches: always,
   },
-  'record: the final event is sent, but not marked': { port: 'sink', method: 'send', when: 'after', matches: changes('job.succeeded') },
+  'record: the final event is sent, but not marked': { port: 'sink', method: 'send', when: 'after', matches: mentions('job.succeeded') },
   'cancel: the flag is set, the Job still runs': {
     port: 'store',
     method: 'changeJob',
@@ -75,20 +80,20 @@ export const CRASH_POINTS = {
     port: 'artifacts',
     method: 'createObject',
     when: 'before',
-    matches: changes('/claim'),
+    matches: mentions('/claim'),
   },
   'retry: the claim is held, the job not back in line': {
     port: 'artifacts',
     method: 'createObject',
     when: 'after',
-    matches: changes('/claim'),
+    matches: mentions('/claim'),
   },
   'retry: back in line, the event not sent': { port: 'store', method: 'changeJob', when: 'after', matches: changes('"failedAttempts":1') },
   'retry: the second slot is claimed, the second Job not created': {
     port: 'runner',
     method: 'create',
     when: 'before',
-    matches: changes('-a2"'),
+    matches: mentions('-a2"'),
   },
 } as const satisfies Record<string, CrashPoint>;
 export type CrashPointName = keyof typeof CRASH_POINTS;

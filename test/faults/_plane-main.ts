@@ -27,6 +27,7 @@ const plane = await startLocalPlane({
   cap: settings.cap,
   tickMs: settings.tickMs,
   launchLeaseMs: settings.launchLeaseMs,
+  outboxLeaseMs: settings.launchLeaseMs,
   logLevel: 'info',
   agent: { entry: settings.agentEntry },
   ...(settings.databaseUrl !== null && { databaseUrl: settings.databaseUrl }),

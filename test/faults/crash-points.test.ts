@@ -24,7 +24,7 @@ type Scenario = (typeof SCENARIOS)[keyof typeof SCENARIOS];
 
 for (const name of Object.keys(CRASH_POINTS) as CrashPointName[]) {
   const scenario: Scenario = SCENARIOS[name.split(':')[0] as keyof typeof SCENARIOS];
-  test(`killed at "${name}", the job still ends ${scenario.status}, once`, async (t) => {
+  test.serial(`killed at "${name}", the job still ends ${scenario.status}, once`, async (t) => {
     const job = await runThroughCrash(t, name, scenario);
     t.is(job.status, scenario.status, job.reason);
     t.is(job.attempt, scenario.attempts);

@@ -70,10 +70,13 @@ test('without npm, set-up says in one line what is missing and how to get it', a
 
 test('a failed download shows the line that tells why and names the network', async (t) => {
   const clone = makeClone(t);
-  clone.addProgram('npm', 'echo "npm error code ENOTFOUND"; echo "npm error A complete log of this run can be found in: x" >&2; exit 1');
+  clone.addProgram(
+    'npm',
+    'echo "npm error code ENOTFOUND"; echo "npm error errno ENOTFOUND"; echo "npm error network request to a host failed"; echo "npm error A complete log of this run can be found in: x" >&2; exit 1',
+  );
   const { code, stderr } = await clone.start('start').ended;
   t.is(code, 69);
-  t.regex(stderr, /npm ci failed: npm error code ENOTFOUND — check the network/);
+  t.regex(stderr, /npm ci failed: ENOTFOUND network request to a host failed — check the network/);
 });
 
 test('an installation that was interrupted is done again, and a stamp alone is not believed', async (t) => {

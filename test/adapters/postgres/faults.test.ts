@@ -121,16 +121,36 @@ test('a server that is not there, or never answers, is unavailable', async (t) =
   await store.close();
 });
 
-test('a statement that waits too long, and a pool with no connection free, are unavailable', async (t) => {
-  const ledger = await openLedgerDatabase(t, { maxConnections: 1, statementTimeoutMs: 1500, connectTimeoutMs: 300 });
+test('a statement that waits too long is unavailable, and its connection goes on', async (t) => {
+  const ledger = await openLedgerDatabase(t, { maxConnections: 1, statementTimeoutMs: 1000 });
   const job = await addJob(ledger.store);
   await ledger.admin.query('BEGIN; SELECT FROM jobs FOR UPDATE');
-  const slow = assertUnavailable(t, change(ledger.store, job), /took too long/);
-  await waitForBlocked(ledger.admin);
-  await assertUnavailable(t, ledger.store.ping(), /can not be reached/);
-  await slow;
+  await assertUnavailable(t, change(ledger.store, job), /took too long/);
   await ledger.admin.query('ROLLBACK');
   t.not(await change(ledger.store, job), null);
+});
+
+test('a pool with no connection free is unavailable after the time to connect', async (t) => {
+  const ledger = await openLedgerDatabase(t, { maxConnections: 1, connectTimeoutMs: 2000 });
+  const job = await addJob(ledger.store);
+  await ledger.admin.query('BEGIN; SELECT FROM jobs FOR UPDATE');
+  const waiting = change(ledger.store, job);
+  await waitForBlocked(ledger.admin);
+  await assertUnavailable(t, ledger.store.ping(), /can not be reached/);
+  await ledger.admin.query('ROLLBACK');
+  t.not(await waiting, null);
+});
+
+test('a relay does not wait for the events that another one is leasing', async (t) => {
+  const ledger = await openLedgerDatabase(t, { statementTimeoutMs: 5000 });
+  const [locked, free] = [await addJob(ledger.store), await addJob(ledger.store)];
+  await ledger.admin.query(`BEGIN; SELECT FROM outbox WHERE job_id = '${locked.id}' FOR UPDATE`);
+  const rows = await ledger.store.leaseOutbox({ limit: 10, leaseMs: 60_000, jobId: null });
+  t.deepEqual(
+    rows.map((row) => row.jobId),
+    [free.id],
+  );
+  await ledger.admin.query('ROLLBACK');
 });
 
 test('too many connections are unavailable, a wrong login is the operator’s turn', async (t) => {

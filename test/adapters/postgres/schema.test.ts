@@ -72,6 +72,32 @@ test('sent events are kept for seven days, seen ones and finished jobs for the r
   t.is((await admin.query('SELECT FROM inbox')).rowCount, 1);
 });
 
+test('jobs of the same millisecond are paged by id, each once', async (t) => {
+  const { admin, store } = await openLedgerDatabase(t);
+  const jobs = await Promise.all(Array.from({ length: 9 }, () => addJob(store)));
+  await admin.query(`UPDATE jobs SET created_at = '2026-01-01 00:00:00.123+00'`);
+  const seen: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof store.listJobs>> = await store.listJobs({
+      tenant: null,
+      states: null,
+      request: null,
+      limit: 2,
+      cursor,
+    });
+    seen.push(...page.jobs.map((job) => job.id));
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  t.deepEqual(
+    seen,
+    jobs
+      .map((job) => job.id)
+      .toSorted()
+      .toReversed(),
+  );
+});
+
 test('times are read to the millisecond, in every time zone of the session', async (t) => {
   const { admin } = await openLedgerDatabase(t);
   const instants = [

@@ -161,5 +161,6 @@ test('the assembled recipes are not stale, need nothing beside them, and the ind
   const files = new Set(recipes.map((recipe) => recipe.program.split('/').at(-1)));
   t.deepEqual([...files].toSorted(), PROGRAMS.map((name) => `${name}.py`).toSorted());
   t.is(new Set(recipes.map((recipe) => recipe.name)).size, recipes.length);
-  for (const name of PROGRAMS) t.notRegex(await readFile(join(RECIPES, `${name}.py`), 'utf8'), /^(from|import) (parts|task|splits|columns|text)\b/m);
+  for (const name of PROGRAMS)
+    t.notRegex(await readFile(join(RECIPES, `${name}.py`), 'utf8'), /^(from|import) (parts|task|splits|columns|text)\b/m);
 });

@@ -11,7 +11,7 @@ import type { ProcessRunner, ProcessRunnerOptions } from '#adapters/cluster/proc
 import type { PlainEvent } from '#core/events.ts';
 import type { JobSpec } from '#core/job-spec.ts';
 import type { RunObservation, RunOrder } from '#core/ports.ts';
-import type { JobRunnerHarness, ToyAgent } from '#test/contract/job-runner.ts';
+import type { JobRunnerHarness, ToyAgent } from '#test/contract/job-runner-harness.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
 
 const PLANE = fileURLToPath(new URL('./_plane.ts', import.meta.url));
@@ -104,7 +104,9 @@ export async function listProcessesOf(dir: string, ...places: ('cmdline' | 'envi
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const texts = await Promise.all((places.length === 0 ? ['cmdline', 'environ'] : places).map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')));
+    const texts = await Promise.all(
+      (places.length === 0 ? ['cmdline', 'environ'] : places).map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')),
+    );
     if (texts.some((text) => text.includes(dir))) found.push(Number(name));
   }
   return found;

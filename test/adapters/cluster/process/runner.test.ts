@@ -7,9 +7,16 @@ import { RunnerError } from '#core/ports.ts';
 import type { RunObservation } from '#core/ports.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
 import { listProcessesRunning, setUpProcesses, waitForRun } from './_harness.ts';
+import type { ProcessHarness } from './_harness.ts';
 
 const isEnded = (run: RunObservation) => run.phase === 'succeeded' || run.phase === 'failed';
 const isRunning = (run: RunObservation) => run.phase === 'running';
+
+async function stopSupervisor(harness: ProcessHarness, jobName: string): Promise<void> {
+  const pids = await listProcessesRunning(join(harness.dir, jobName), 'supervisor.ts');
+  if (pids.length !== 1) throw new Error(`expected one supervisor, found ${pids.length}`);
+  for (const pid of pids) process.kill(pid, 'SIGTERM');
+}
 
 test('a program sees the environment of its command and no other, a closed input, and its token as a private file', async (t) => {
   const harness = await setUpProcesses(t);
@@ -37,10 +44,8 @@ test('the token is readable by its owner only, and gone when the run has ended',
     if (name === 'token' || name === 'work') continue;
     t.false((await readFile(join(harness.dir, order.jobName, name), 'utf8')).includes(order.token), name);
   }
-  const [pid] = await listProcessesRunning(harness.dir, 'supervisor.ts');
-  t.not(pid, undefined);
   await harness.waitReady(run);
-  process.kill(pid ?? 0, 'SIGTERM');
+  await stopSupervisor(harness, order.jobName);
   await waitForRun(harness.runner, order.jobName, isEnded);
   await t.throwsAsync(stat(tokenFile), { code: 'ENOENT' });
 });
@@ -63,8 +68,7 @@ test('hints name the run as ApiServerSource would, and say when it came, ended a
   const { uid } = await harness.runner.create(order);
   await waitUntil('the run to be said', () => harness.hints.length > 0);
   await harness.waitReady(await waitForRun(harness.runner, order.jobName, isRunning));
-  const [supervisor = 0] = await listProcessesRunning(harness.dir, 'supervisor.ts');
-  process.kill(supervisor, 'SIGTERM');
+  await stopSupervisor(harness, order.jobName);
   await waitUntil('the end to be said', () => harness.hints.at(-1)?.type === EVENT_TYPES.clusterUpdated);
   await waitForRun(harness.runner, order.jobName, isEnded);
   await harness.runner.remove({ jobName: order.jobName, uid });

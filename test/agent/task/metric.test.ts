@@ -1,0 +1,158 @@
+import test from 'ava';
+import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
+import { METRIC_NAMES } from '#agent/task/metric-names.ts';
+import { defaultMetric, findMetric, fitMetric, fixMetric } from '#agent/task/metric.ts';
+
+const submission = {
+  source: 'sample-file' as const,
+  file_name: 's.csv',
+  separator: ',',
+  encoding: 'utf-8',
+  compression: 'none' as const,
+  decimal: '.' as const,
+  columns: ['id', 'y'],
+  id_columns: ['id'],
+  target_columns: ['y'],
+  row_count: 1,
+};
+
+const API_NAMES: [string, MetricId | null][] = [
+  ['Categorization Accuracy', 'accuracy'],
+  ['Root Mean Squared Logarithmic Error', 'rmsle'],
+  ['Root Mean Squared Error', 'rmse'],
+  ['Area Under Receiver Operating Characteristic Curve', 'auc'],
+  ['Quadratic Weighted Kappa', 'qwk'],
+  ['QuadraticWeightedKappa', 'qwk'],
+  ['MacroFScore', 'f1_macro'],
+  ['F-Score (Macro)', 'f1_macro'],
+  ['MicroFScore', 'f1_micro'],
+  ['MeanFScore', 'f1'],
+  ['Mean F-Score', 'f1'],
+  ['Log Loss', 'logloss'],
+  ['Multiclass Loss', 'logloss'],
+  ['MulticlassLoss', 'logloss'],
+  ['Mean Absolute Error', 'mae'],
+  ['Mean Columnwise Area Under Receiver Operating Characteristic Curve', 'auc_mean_columns'],
+  ['MCRMSE', 'rmse_mean_columns'],
+  ['Mean Columnwise Root Mean Squared Logarithmic Error', 'rmsle_mean_columns'],
+  ['Matthews Correlation Coefficient', 'mcc'],
+  ['R2 Score', 'r2'],
+  ['Normalized Gini Index', 'gini'],
+  ["Spearman's rank correlation coefficient", 'spearman'],
+  ['Balanced Accuracy Score', 'balanced_accuracy'],
+  ['SMAPE', 'smape'],
+  ['MAP@{K}', null],
+  ['Levenshtein Mean', null],
+  ['Mean Average Precision', null],
+  ['Maelstrom Index', null],
+];
+
+for (const [name, id] of API_NAMES) {
+  test(`Kaggle's display name "${name}" is ${id ?? 'a metric that we cannot compute'}`, (t) => {
+    const { metric, asked } = findMetric({ apiMetric: name, pages: [] });
+    t.is(metric?.id ?? null, id);
+    if (metric) t.like(metric, { display_name: name, source: 'api', proxy: false });
+    else t.is(asked, name);
+  });
+}
+
+const PAGES: [string, string, MetricId | null][] = [
+  [
+    'a plain sentence',
+    'Submissions are evaluated on **area under the ROC curve** between the predicted probability and the target.',
+    'auc',
+  ],
+  [
+    'the logarithm of prices',
+    'Submissions are evaluated on Root-Mean-Squared-Error (RMSE) between the logarithm of the predicted value and the logarithm of the price.',
+    'rmsle',
+  ],
+  [
+    'a link and tags',
+    '<p>Your score is the <a href="https://example.com/accuracy">quadratic weighted kappa</a>, which measures agreement.</p>',
+    'qwk',
+  ],
+  ['a denial', 'Submissions are not scored by accuracy. Submissions are evaluated by the macro F1 score.', 'f1_macro'],
+  ['a contrast', 'Unlike accuracy, the log loss punishes wrong certainty. Submissions are evaluated using the log loss.', 'logloss'],
+  ['a mention before the sentence that decides', 'AUC is popular. Submissions are scored on the mean absolute error.', 'mae'],
+  ['several in one sentence: the first decides', 'Submissions are evaluated on RMSE. MAE is used to break ties in the ranking.', 'rmse'],
+  ['a longer name around a shorter one', 'Scored on the mean columnwise root mean squared error.', 'rmse_mean_columns'],
+  [
+    'a word that only contains a name',
+    'Submissions are evaluated on how well the maelstrom at Saltstraumen is understood by saucers.',
+    null,
+  ],
+  [
+    'a metric that we cannot compute',
+    'Submissions are evaluated by mean average precision at different intersection over union thresholds.',
+    null,
+  ],
+];
+
+for (const [title, content, id] of PAGES) {
+  test(`the Evaluation page: ${title}`, (t) => {
+    t.is(fixMetric({ apiMetric: null, pages: [{ name: 'Evaluation', content }] })?.id ?? null, id);
+  });
+}
+
+test('the API name wins over the page, the Evaluation page over the overview, and rules are not read', (t) => {
+  const pages = [
+    { name: 'rules', content: 'Submissions are evaluated by accuracy.' },
+    { name: 'Description', content: 'Submissions are scored by MAE.' },
+    { name: 'Evaluation', content: 'The metric is RMSE.' },
+  ];
+  t.is(fixMetric({ apiMetric: 'Log Loss', pages })?.id, 'logloss');
+  t.like(fixMetric({ apiMetric: null, pages }), { id: 'rmse', source: 'evaluation-page' });
+  t.like(fixMetric({ apiMetric: 'Custom metric', pages }), { id: 'rmse' });
+  t.like(fixMetric({ apiMetric: '', pages: pages.slice(0, 2) }), { id: 'mae', source: 'overview' });
+  t.is(fixMetric({ apiMetric: null, pages: pages.slice(0, 1) }), null);
+});
+
+test('an overview that only mentions a metric fixes nothing', (t) => {
+  t.is(
+    fixMetric({ apiMetric: null, pages: [{ name: 'Overview', content: 'Last year the best teams reached an accuracy of 99 %.' }] }),
+    null,
+  );
+});
+
+test('without a known metric the default follows the target and is flagged as a proxy', (t) => {
+  const target = (type: 'binary' | 'multiclass' | 'regression') => ({
+    name: 'y',
+    type,
+    classes: type === 'regression' ? null : ['0', '1'],
+  });
+  const cases = [
+    ['regression', 'value', 'rmse'],
+    ['binary', 'probability', 'auc'],
+    ['binary', 'label', 'accuracy'],
+    ['multiclass', 'label', 'accuracy'],
+    ['multiclass', 'class_columns', 'logloss'],
+  ] as const;
+  for (const [type, form, id] of cases) {
+    t.like(defaultMetric({ targets: [target(type)], submission: { ...submission, form } }, 'MAP@3'), {
+      id,
+      proxy: true,
+      display_name: 'MAP@3',
+    });
+  }
+  const f1 = fixMetric({ apiMetric: 'Mean F-Score', pages: [] });
+  if (!f1) return t.fail();
+  t.like(fitMetric(f1, { targets: [target('multiclass')] }), { id: 'f1_macro', proxy: true });
+  t.is(fitMetric(f1, { targets: [target('binary')] }), f1);
+});
+
+test('hostile pages cost little time', (t) => {
+  const started = performance.now();
+  for (const piece of ['<', '](', '. ', 'not ', 'evaluated ', ' - ', 'root mean ', 'auc ', '\n\n', 'é']) {
+    findMetric({ apiMetric: null, pages: [{ name: 'Evaluation', content: piece.repeat(2_000_000 / piece.length) }] });
+  }
+  t.true(performance.now() - started < 20_000, `${performance.now() - started} ms`);
+});
+
+test('every alias names a metric of the protocol and occurs once', (t) => {
+  const names = METRIC_NAMES.map(([name]) => name);
+  t.is(new Set(names).size, names.length);
+  const covered = new Set(METRIC_NAMES.map(([, id]) => id));
+  for (const id of METRIC_IDS) t.true(covered.has(id), id);
+});
