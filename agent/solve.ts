@@ -8,11 +8,11 @@ import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
 import { AgentEvent } from '#core/report.ts';
 import { competitionUrl } from '#core/kaggle.ts';
-import { keys } from '#core/names.ts';
 import { createProcessSandbox } from './sandbox/process-sandbox.ts';
 import { loadRecipes } from './search/recipes.ts';
 import { runAgent } from './run.ts';
 import { startHarness } from './evaluate/harness-client.ts';
+import { wrapWrites } from './storing.ts';
 
 /** What to solve, and where. `store` gets everything that a job leaves; `kaggle` may be a folder (`createFolderKaggle`). */
 export interface SolveOptions {
@@ -107,15 +107,11 @@ function makeSpec(options: SolveOptions, jobId: string) {
 
 /** The same store; event objects are shown to `onEvent` once they are stored. */
 function listen(store: ArtifactStore, onEvent: (event: AgentEvent) => void): ArtifactStore {
-  return {
-    ...store,
-    async createObject(key, body, contentType) {
-      const outcome = await store.createObject(key, body, contentType);
-      const isEvent = typeof body === 'string' && key.includes(EVENTS_PART) && outcome.kind === 'created';
-      const event = isEvent ? AgentEvent.safeParse(JSON.parse(body)) : null;
-      if (event?.success === true) onEvent(event.data);
-      return outcome;
-    },
-  };
+  return wrapWrites(store, async ({ key, body, write }) => {
+    const outcome = await write();
+    const isEvent = typeof body === 'string' && /\/a\d+\/events\/\d+$/.test(key) && outcome.kind === 'created';
+    const event = isEvent ? AgentEvent.safeParse(JSON.parse(body)) : null;
+    if (event?.success === true) onEvent(event.data);
+    return outcome;
+  });
 }
-const EVENTS_PART = keys.eventPrefix('', 1).slice('jobs/'.length);

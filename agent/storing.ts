@@ -32,3 +32,25 @@ export async function retryUnavailable<T>(work: () => Promise<T>, options: Retry
     }
   }
 }
+
+/** A create-only write as a wrapper sees it; `body` is null when it comes from a file. */
+export interface ObservedWrite {
+  readonly key: string;
+  readonly body: Uint8Array | string | null;
+  readonly write: () => Promise<CreateOutcome>;
+}
+
+/** The same store with something around each create-only write; reads pass through. */
+export function wrapWrites(store: ArtifactStore, around: (observed: ObservedWrite) => Promise<CreateOutcome>): ArtifactStore {
+  return {
+    createObject: (key, body, type) => around({ key, body, write: () => store.createObject(key, body, type) }),
+    createObjectFromFile: (key, path, type) => around({ key, body: null, write: () => store.createObjectFromFile(key, path, type) }),
+    copyObject: (from, to) => store.copyObject(from, to),
+    statObject: (key) => store.statObject(key),
+    readObject: (key, maxBytes) => store.readObject(key, maxBytes),
+    openObject: (key, range) => store.openObject(key, range),
+    listObjects: (params) => store.listObjects(params),
+    deletePrefix: (prefix) => store.deletePrefix(prefix),
+    ping: () => store.ping(),
+  };
+}

@@ -1,3 +1,4 @@
+import type { Progress } from '#core/job.ts';
 import type { JobView, ProgressView, StreamEvent } from './wire.ts';
 
 export type OutputFormat = 'table' | 'json' | 'name';
@@ -83,15 +84,36 @@ export class ProgressLine {
   }
 
   show(event: StreamEvent): void {
-    const line = formatProgress(
-      { state: event.state, message: event.message, progress: event.data.progress ?? null },
-      (Date.now() - this.#startedAt) / 1000,
-    );
-    const key = `${event.state} ${event.message}`;
+    const line = formatProgress({ state: event.state, message: event.message, progress: event.data.progress ?? null }, this.#elapsedS());
+    this.#write({ key: `${event.state} ${event.message}`, line, keep: event.type !== 'progressed' });
+  }
+
+  /** Shows an agent's own progress, without a control plane around it. */
+  showProgress(progress: Progress): void {
+    const { solutionsDone, solutionsPlanned, remainingS, firstValidSeconds, ...rest } = progress;
+    const view = {
+      ...rest,
+      solutions_done: solutionsDone,
+      solutions_planned: solutionsPlanned,
+      remaining_s: remainingS,
+      first_valid_seconds: firstValidSeconds,
+    };
+    this.#write({
+      key: progress.message,
+      line: formatProgress({ state: 'solving', message: progress.message, progress: view }, this.#elapsedS()),
+      keep: false,
+    });
+  }
+
+  #elapsedS(): number {
+    return (Date.now() - this.#startedAt) / 1000;
+  }
+
+  #write({ key, line, keep }: { readonly key: string; readonly line: string; readonly keep: boolean }): void {
     if (this.#console.canRedraw) {
       this.#console.progress(`\r\u001b[2K${line.slice(0, this.#console.columns - 1)}`);
       this.#isOpen = true;
-      if (event.type !== 'progressed') this.close();
+      if (keep) this.close();
     } else if (key !== this.#last) {
       this.#console.progress(`${line}\n`);
     }

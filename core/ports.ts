@@ -167,7 +167,8 @@ export interface JobStore {
   }): Promise<Attempt | null>;
   /**
    * Launching, step (a): one transaction under one advisory lock. Counts held slots, then gives at most `cap` − held of them to due
-   * pending jobs (priority, then age): reopens a `waiting` attempt under its frozen spec, else makes attempt + 1. Jobs become
+   * pending jobs (priority, then age): reopens a `waiting` attempt under its frozen spec (uid, removal, exit and reason of its last try
+   * are cleared), else makes attempt + 1. Jobs become
    * version + 1 with a `launching` line in their history; their state stays `pending`. Skips jobs that asked for cancel.
    */
   claimSlots(params: { readonly cap: number; readonly leaseMs: number; readonly make: MakeAttempt }): Promise<AttemptWithJob[]>;
@@ -180,7 +181,7 @@ export interface JobStore {
   }): Promise<{ items: AttemptWithJob[]; next: string | null }>;
   readWork(): Promise<WorkSummary>;
   readHistory(params: { readonly jobId: string; readonly afterSeq: number; readonly limit: number }): Promise<JobEvent[]>;
-  /** One statement for all live streams of a process: the new lines of many jobs. */
+  /** One statement for all live streams of a process: the new lines of many jobs, at most `limit` for each. */
   readHistories(params: { readonly after: ReadonlyMap<string, number>; readonly limit: number }): Promise<JobEvent[]>;
   listSolutions(jobId: string): Promise<SolutionReport[]>;
   leaseOutbox(params: { readonly limit: number; readonly leaseMs: number; readonly jobId: string | null }): Promise<OutboxRow[]>;

@@ -62,7 +62,8 @@ async function listen(
   wantedPort: number,
   options: { readonly logger: Logger; readonly faults: BrokerFaults | undefined },
 ): Promise<ListeningBroker> {
-  const make = () => createInProcessBroker({ name, namespace: 'local', triggers: [], logger: options.logger, faults: options.faults ?? {} });
+  const make = () =>
+    createInProcessBroker({ name, namespace: 'local', triggers: [], logger: options.logger, faults: options.faults ?? {} });
   let broker = make();
   try {
     await broker.listen(wantedPort);

@@ -14,7 +14,7 @@ export interface BundledCompetition {
   readonly slug: string;
   readonly title: string;
   readonly url: string;
-  readonly dataDir: string;
+  readonly dir: string;
 }
 
 /** The competitions of `examples/`, by slug. */
@@ -24,7 +24,7 @@ export async function listBundledCompetitions(): Promise<BundledCompetition[]> {
     const text = await readFile(join(EXAMPLES_DIR, entry.name, 'competition.json'), 'utf8').catch(() => null);
     if (text === null) continue;
     const { title } = CompetitionFile.parse(JSON.parse(text));
-    found.push({ slug: entry.name, title, url: competitionUrl(entry.name), dataDir: join(EXAMPLES_DIR, entry.name, 'data') });
+    found.push({ slug: entry.name, title, url: competitionUrl(entry.name), dir: join(EXAMPLES_DIR, entry.name) });
   }
   return found;
 }

@@ -9,6 +9,8 @@ import { NO_FAULTS, ShuffleWindow, createRandom, drawDelayMs, isDropped } from '
 import type { BrokerFaults } from './faults.ts';
 import { Gate } from './gate.ts';
 
+const MAX_LOGGED_CHARS = 200;
+
 /** A pause that ends early when `signal` aborts (by rejecting). */
 export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
 
@@ -191,7 +193,8 @@ export class Dispatcher {
 
   async #giveUp(trigger: Trigger, event: PlainEvent, failure: Failure): Promise<boolean> {
     const { deadLetterSink } = trigger.delivery;
-    const fields = { broker: this.#name, trigger: trigger.name, event: event.id, type: event.type, status: failure.status };
+    const answer = failure.body.slice(0, MAX_LOGGED_CHARS);
+    const fields = { broker: this.#name, trigger: trigger.name, event: event.id, type: event.type, status: failure.status, answer };
     if (deadLetterSink !== null && !this.#closing.signal.aborted) {
       const letter = makeDeadLetter(event, { destination: trigger.subscriber, status: failure.status, body: failure.body });
       const outcome = await this.#tryAll(deadLetterSink, letter, trigger.delivery, true);

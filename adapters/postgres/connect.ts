@@ -11,7 +11,7 @@ export interface ConnectOptions {
   readonly applicationName?: string;
   /** A statement that takes longer is cancelled by the server; default 10,000. */
   readonly statementTimeoutMs?: number;
-  /** For a new connection, and for a free one of the pool; default 5,000. */
+  /** For a new connection, and for a free one of the pool; default 10,000. */
   readonly connectTimeoutMs?: number;
 }
 
@@ -64,7 +64,7 @@ export function openPool(options: ConnectOptions): pg.Pool {
     connectionString: options.url,
     max: options.maxConnections ?? 10,
     application_name: options.applicationName ?? 'kaggle-agent',
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
     statement_timeout: statementTimeoutMs,
     // For a server that stopped answering without closing the connection: later than its own timeout.
     query_timeout: statementTimeoutMs + 5_000,

@@ -33,7 +33,6 @@ const NETWORK_CODES = new Set([
 /** pg reports these without a code. */
 const NETWORK_MESSAGES = [
   'Connection terminated',
-  'timeout exceeded when trying to connect',
   'timeout expired',
   'Query read timeout',
   'Client has encountered a connection error',
@@ -58,9 +57,18 @@ function isNetworkError(error: unknown): boolean {
   return NETWORK_MESSAGES.some((message) => error.message.includes(message));
 }
 
+/** The pool's own words when all its connections stay in use. */
+const POOL_EXHAUSTED = 'timeout exceeded when trying to connect';
+
 /** What a caller is told of a failure: AgentError `unavailable` when it may be tried again later, else the error as it is (a bug of ours). */
 export function mapError(error: unknown): unknown {
   if (error instanceof AgentError) return error;
+  if (error instanceof Error && error.message.includes(POOL_EXHAUSTED)) {
+    return unavailable(
+      'The ledger (Postgres) had no connection free in time: too many requests at once. Send the same request again.',
+      error,
+    );
+  }
   if (isNetworkError(error)) {
     return unavailable(
       'The ledger (Postgres) can not be reached. Send the same request again; if it stays so, check that the database runs.',

@@ -23,9 +23,9 @@ export function explainFileError(error: unknown, root: string, doing: string): u
   return unavailable(`storage failed (${code}) while ${doing} under ${root}: check that the folder exists and is writable`, error);
 }
 
-/** Makes names inside a folder survive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+/** Makes a file's bytes, or the names inside a folder, survive a power cut. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     await handle.sync();
   } finally {
@@ -53,10 +53,10 @@ export async function ensureFolder(path: string, root: string, durable: boolean)
   await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
     if (systemCode(error) !== 'EEXIST') throw error;
   });
-  if (durable) await syncFolder(dirname(path));
+  if (durable) await syncPath(dirname(path));
 }
 
-/** A finished temporary file: whole, hashed and (when durable) on disk. */
+/** A finished temporary file: whole and hashed, not yet synced to disk. */
 export interface TempFile {
   readonly path: string;
   readonly bytes: number;
@@ -64,10 +64,10 @@ export interface TempFile {
 }
 
 /** Writes bytes to a new file in `folder`; leaves nothing behind when it fails. */
-export async function writeTempBytes(folder: string, body: Uint8Array, durable: boolean): Promise<TempFile> {
+export async function writeTempBytes(folder: string, body: Uint8Array): Promise<TempFile> {
   const path = join(folder, tempName());
   try {
-    await writeFile(path, body, { flag: 'wx', mode: 0o600, flush: durable });
+    await writeFile(path, body, { flag: 'wx', mode: 0o600 });
   } catch (error) {
     await removeFile(path);
     throw error;
@@ -76,7 +76,7 @@ export async function writeTempBytes(folder: string, body: Uint8Array, durable: 
 }
 
 /** Copies an open file to a new one in `folder`, hashing what is written; leaves nothing behind when it fails. */
-export async function copyToTemp(folder: string, source: FileHandle, durable: boolean): Promise<TempFile> {
+export async function copyToTemp(folder: string, source: FileHandle): Promise<TempFile> {
   const path = join(folder, tempName());
   try {
     const target = await open(path, 'wx', 0o600);
@@ -88,7 +88,6 @@ export async function copyToTemp(folder: string, source: FileHandle, durable: bo
         for (let done = 0; done < chunk.byteLength;) done += (await target.write(chunk, done)).bytesWritten;
         bytes += chunk.byteLength;
       }
-      if (durable) await target.sync();
       return { path, bytes, sha256: hash.digest('hex') };
     } finally {
       await target.close();

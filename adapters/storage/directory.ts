@@ -26,7 +26,7 @@ import {
   explainFileError,
   openPlainFile,
   removeFile,
-  syncFolder,
+  syncPath,
   systemCode,
   writeTempBytes,
 } from './directory-files.ts';
@@ -62,7 +62,7 @@ class DirectoryStore implements ArtifactStore {
     return this.#run(`writing ${key}`, key, contentType, async (places) => {
       const found = await readLinkFacts(places.keys, key);
       if (found !== null) return this.#reportExisting(places, key, found, createHash('sha256').update(bytes).digest('hex'));
-      return this.#publish(places, key, contentType, await writeTempBytes(places.temp, bytes, this.#durable));
+      return this.#publish(places, key, contentType, await writeTempBytes(places.temp, bytes));
     });
   }
 
@@ -173,7 +173,7 @@ class DirectoryStore implements ArtifactStore {
 
   async #createFrom(places: Places, key: string, contentType: string, source: FileHandle): Promise<CreateOutcome> {
     try {
-      return await this.#publish(places, key, contentType, await copyToTemp(places.temp, source, this.#durable));
+      return await this.#publish(places, key, contentType, await copyToTemp(places.temp, source));
     } finally {
       await source.close();
     }
@@ -194,10 +194,11 @@ class DirectoryStore implements ArtifactStore {
 
   /** The one step that makes the object exist. A loser takes its bytes back, unless the winner's link names the very same blob. */
   async #publishBlob(places: Places, key: string, facts: LinkFacts, blob: string): Promise<CreateOutcome> {
-    if (this.#durable) await syncFolder(dirname(blob));
+    // Bytes and their name first: after a power cut a link never points at less than the whole.
+    if (this.#durable) await Promise.all([syncPath(blob), syncPath(dirname(blob))]);
     const path = join(places.keys, key);
     if (await makeLink(places, key, buildLinkTarget(key, facts), this.#durable)) {
-      if (this.#durable) await syncFolder(dirname(path));
+      if (this.#durable) await syncPath(dirname(path));
       return { kind: 'created', object: { key, ...facts, createdAt: (await lstat(path)).mtime } };
     }
     const winner = await readLinkFacts(places.keys, key);
@@ -213,7 +214,7 @@ class DirectoryStore implements ArtifactStore {
   /** "The same bytes are there" is a promise too, so the winner's link is made durable before we say it. */
   async #reportExisting(places: Places, key: string, found: LinkFacts, sha256: string): Promise<CreateOutcome> {
     const same = found.sha256 === sha256;
-    if (same && this.#durable) await syncFolder(dirname(join(places.keys, key)));
+    if (same && this.#durable) await syncPath(dirname(join(places.keys, key)));
     return { kind: 'exists', same };
   }
 

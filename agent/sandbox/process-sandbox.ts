@@ -52,10 +52,9 @@ function writeLimits(order: SolutionRun): string[] {
 
 function writeArguments(order: SolutionRun): string[] {
   const deadlineS = Math.max(1, order.timeoutMs / 1000).toFixed(1);
-  return [
-    ...['--train', order.trainDir, '--predict', order.predictDir, '--out', order.outDir, '--params', order.paramsFile],
-    ...['--seed', String(order.seed), '--threads', String(order.threads), '--deadline', deadlineS],
-  ];
+  const folders = ['--train', order.trainDir, '--predict', order.predictDir, '--out', order.outDir];
+  const settings = ['--params', order.paramsFile, '--seed', String(order.seed), '--threads', String(order.threads)];
+  return [...folders, ...settings, '--deadline', deadlineS];
 }
 
 function writeEnvironment(order: SolutionRun): Record<string, string> {

@@ -40,8 +40,9 @@ export async function collectAttempt(deps: CollectDependencies, params: { jobId:
   const first = await applyWords(deps, read);
   const observation = await deps.runner.observe(first.read.attempt.jobName);
   if (observation !== null && !isOver(observation)) return collectAlive(deps, first, observation);
-  // The agent may have spoken between our reading and its end: read once more, now that nothing of it lives.
-  const last = await applyWords(deps, first.read);
+  // The agent may have spoken, or somebody have had it removed, between our reading and its end: read once more, now that nothing of it lives.
+  const again = await deps.store.getAttempt(params.jobId, params.number);
+  const last = await applyWords(deps, again ?? first.read);
   return collectEnded(deps, { read: last.read, exited: last.exited ?? first.exited }, observation);
 }
 
@@ -209,8 +210,8 @@ function classifyEnd(
   observation: RunObservation | null,
   hasManifest: boolean,
 ): FailureCode {
-  if (attempt.removeReason === 'deadline' || attempt.removeReason === 'stuck') return attempt.removeReason;
   if (job.cancelRequestedAt !== null) return 'cancelled';
+  if (attempt.removeReason === 'deadline' || attempt.removeReason === 'stuck') return attempt.removeReason;
   if (hasManifest) return 'manifest-invalid';
   if (observation === null) return exited?.error?.code ?? 'lost';
   if (observation.phase === 'succeeded') return 'no-manifest';

@@ -128,6 +128,8 @@ async function changeCurrent(store: JobStore, read: AttemptWithJob, build: (job:
   for (let tries = 0; tries < CONFLICT_TRIES && job !== null; tries += 1) {
     if (isFinal(job.state) || job.attempt !== read.attempt.number) return false;
     const { change, attempt, history, historyType, outbox } = build(job);
+    // A cancel came after the decision was made: back in line nobody would ever look at the job again. The next look decides anew.
+    if (change.state === 'pending' && job.cancelRequestedAt !== null) return false;
     const changed = await store.changeJob({
       job,
       from: LIVE_STATES,

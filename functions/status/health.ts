@@ -5,7 +5,7 @@ import { AgentError } from '#core/errors.ts';
 import { sendJson } from '../http/app.ts';
 import { waitMs } from '../http/lifecycle.ts';
 
-const CHECK_TIMEOUT_MS = 2_000;
+const CHECK_TIMEOUT_MS = 5_000;
 
 /** `GET /health`: 200 when the ledger answers, else 503 `degraded`. For people and monitors, never for probes. */
 export async function showHealth(deps: StatusDependencies, { res }: RequestContext): Promise<void> {

@@ -26,10 +26,10 @@ async function prepare(steps) {
   });
 }
 
-function program(path, steps) {
+function program(path, steps, firstArgs = []) {
   return async (args) => {
     await prepare(steps);
-    return runProgram(inProject(path), args, { cwd: process.cwd() });
+    return runProgram(inProject(path), [...firstArgs, ...args], { cwd: process.cwd() });
   };
 }
 
@@ -83,7 +83,7 @@ export const verbs = {
     say('ready');
     return 0;
   },
-  demo: program('local/demo.ts', [npm, python]),
+  demo: program('cli/main.ts', [npm, python], ['demo']),
   start: program('local/main.ts', [npm, python]),
   cli: program('cli/main.ts', [npm, python]),
   'bench-plane': program('bench/plane.ts', [npm, python]),

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { findFreePort } from './listen-for-test.ts';
 
 /** Environment variable with the path of a fake-gcs-server binary; without it the GCS suite can't run. */
 export const FAKE_GCS_VARIABLE = 'KAGGLE_AGENT_FAKE_GCS';
@@ -52,14 +52,4 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return new Promise((resolve) => setTimeout(resolve, 20, false));
   }
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -1,8 +1,7 @@
-import type { TestFn } from 'ava';
 import { EVENT_TYPES } from '#core/events.ts';
 import { FINAL_STATES, LIVE_STATES } from '#core/job.ts';
 import type { Job, JobResult, Progress } from '#core/job.ts';
-import type { JobStoreSuite } from './job-store.ts';
+import type { DeclareTest, JobStoreSuite } from './job-store.ts';
 import { addJob, change, claim, makeSolution, readJob, readSeqs } from '#test/_support/ledger.ts';
 
 const PROGRESS: Progress = {
@@ -38,7 +37,7 @@ const RESULT: JobResult = {
 const END = { change: { state: 'success', stamp: ['completedAt'] }, history: [{ type: 'finished', message: 'done' }] } as const;
 
 /** Fenced, versioned changes: all of one or nothing of it. */
-export function testChanges(test: TestFn, { create }: JobStoreSuite): void {
+export function testChanges(test: DeclareTest, { create }: JobStoreSuite): void {
   test('a change writes columns, history and events together, under the next version', async (t) => {
     const store = await create(t);
     const job = await addJob(store, { tenant: 'acme' });

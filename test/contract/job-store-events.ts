@@ -1,7 +1,6 @@
-import type { TestFn } from 'ava';
 import { EVENT_TYPES } from '#core/events.ts';
 import type { PlainEvent } from '#core/events.ts';
-import type { JobStoreSuite } from './job-store.ts';
+import type { DeclareTest, JobStoreSuite } from './job-store.ts';
 import { addJob, change, claim, randomKey } from '#test/_support/ledger.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
 
@@ -16,7 +15,7 @@ const EVENT: PlainEvent = {
 };
 
 /** Outbox, inbox, dead letters, counters, retention. */
-export function testEvents(test: TestFn, { create }: JobStoreSuite): void {
+export function testEvents(test: DeclareTest, { create }: JobStoreSuite): void {
   test('ten relays at once lease every event once', async (t) => {
     const store = await create(t);
     await Promise.all(Array.from({ length: 40 }, () => addJob(store)));

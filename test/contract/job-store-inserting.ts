@@ -1,12 +1,11 @@
-import type { TestFn } from 'ava';
 import { EVENT_TYPES } from '#core/events.ts';
-import type { JobStoreSuite } from './job-store.ts';
+import type { DeclareTest, JobStoreSuite } from './job-store.ts';
 import { addJob, jobOf, makeNewJob, randomKey, readJob } from '#test/_support/ledger.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 /** Accepting a job: once per key, with its first line of history and its event. */
-export function testInserting(test: TestFn, { create }: JobStoreSuite): void {
+export function testInserting(test: DeclareTest, { create }: JobStoreSuite): void {
   test('a new job is pending, with the first line of its history and one event to send', async (t) => {
     const store = await create(t);
     const wanted = makeNewJob({ tenant: 'acme', traceparent: TRACEPARENT, priority: 7 });

@@ -1,10 +1,9 @@
-import type { TestFn } from 'ava';
-import type { JobStoreSuite } from './job-store.ts';
+import type { DeclareTest, JobStoreSuite } from './job-store.ts';
 import { addJob, change, claim, makeAttempt, readJob, readSeqs } from '#test/_support/ledger.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
 
 /** Slots, attempts and leases. */
-export function testLaunching(test: TestFn, { create }: JobStoreSuite): void {
+export function testLaunching(test: DeclareTest, { create }: JobStoreSuite): void {
   test('slots go to the highest priority first, then to the oldest, and never past the cap', async (t) => {
     const store = await create(t);
     const oldLow = await addJob(store, { priority: -5 });

@@ -1,10 +1,9 @@
-import type { TestFn } from 'ava';
 import { v7 as newId } from 'uuid';
 import { AgentError } from '#core/errors.ts';
 import { JOB_STATES } from '#core/job.ts';
 import type { Job } from '#core/job.ts';
 import type { JobQuery, JobStore } from '#core/ports.ts';
-import type { JobStoreSuite } from './job-store.ts';
+import type { DeclareTest, JobStoreSuite } from './job-store.ts';
 import { addJob, change, claim } from '#test/_support/ledger.ts';
 
 const ALL: JobQuery = { tenant: null, states: null, request: null, limit: 100, cursor: null };
@@ -23,7 +22,7 @@ async function readPages(store: JobStore, query: JobQuery): Promise<{ pages: Job
 }
 
 /** Lists, counts and look-ups. */
-export function testReading(test: TestFn, { create }: JobStoreSuite): void {
+export function testReading(test: DeclareTest, { create }: JobStoreSuite): void {
   test('an id that no job has, or that is no id at all, is null', async (t) => {
     const store = await create(t);
     const strange = [newId(), '', 'x', "'; DROP TABLE jobs; --", '\0', '00000000-0000-0000-0000-00000000000g', 'a'.repeat(10_000)];

@@ -27,14 +27,19 @@ async function startClient(t: ExecutionContext, options: Partial<LocalPlaneOptio
   return new OriginalClient((await startTestPlane(t, options)).url);
 }
 
-function waitForStatus(client: OriginalClient, id: string, wanted: string): Promise<Reply> {
-  return waitUntil(`job ${id} is ${wanted}`, async () => {
-    const reply = await client.status(id);
-    return reply.body['status'] === wanted && reply;
-  });
+async function waitForStatus(client: OriginalClient, id: string, wanted: string): Promise<Reply> {
+  let last: Reply | null = null;
+  try {
+    return await waitUntil(`job ${id} is ${wanted}`, async () => {
+      last = await client.status(id);
+      return last.body['status'] === wanted && last;
+    });
+  } catch (error) {
+    throw new Error(`job ${id} should be ${wanted}: ${JSON.stringify(last)}`, { cause: error });
+  }
 }
 
-test('POST /run answers 201 with the original fields, and 400 or 422 in the original words', async (t) => {
+test.serial('POST /run answers 201 with the original fields, and 400 or 422 in the original words', async (t) => {
   const client = await startClient(t);
   const reply = await client.run({ kaggle_url: TITANIC, priority: 3, resources: { cpu: '2', memory: '4Gi' } });
   t.is(reply.status, 201);
@@ -54,7 +59,7 @@ test('POST /run answers 201 with the original fields, and 400 or 422 in the orig
   t.is((await client.run({ kaggle_url: TITANIC, resources: { cpu: 'abc', memory: '2Gi' } })).status, 422);
 });
 
-test('POST /run?url= does what the original only advertised', async (t) => {
+test.serial('POST /run?url= does what the original only advertised', async (t) => {
   const client = await startClient(t);
   const reply = await client.request('POST', `/run?url=${encodeURIComponent(TITANIC)}`);
   t.is(reply.status, 201);
@@ -62,7 +67,7 @@ test('POST /run?url= does what the original only advertised', async (t) => {
   t.is(done.body['kaggle_url'], TITANIC);
 });
 
-test('a job is followed by polling to its submission: lower-case states, 400 while unfinished, then the file as an attachment', async (t) => {
+test.serial('a job is followed by polling to its submission: lower-case states, 400 while unfinished, then the file as an attachment', async (t) => {
   const client = await startClient(t, { cap: 1 });
   const blocker = readJobId(await client.run({ kaggle_url: TITANIC, hint: ENDLESS }));
   await waitForStatus(client, blocker, 'running');
@@ -103,7 +108,7 @@ test('a job is followed by polling to its submission: lower-case states, 400 whi
   t.is(cancelled.body['detail'], 'Job is not complete. Current status: cancelled');
 });
 
-test('a job that nobody knows is 404 "Job … not found" at every door, whatever the id looks like', async (t) => {
+test.serial('a job that nobody knows is 404 "Job … not found" at every door, whatever the id looks like', async (t) => {
   const client = await startClient(t);
   for (const id of [UNKNOWN, 'nonsense']) {
     for (const reply of [await client.status(id), await client.submission(id), await client.logs(id), await client.cancel(id)]) {
@@ -113,7 +118,7 @@ test('a job that nobody knows is 404 "Job … not found" at every door, whatever
   }
 });
 
-test('GET /logs gives the last tail_lines lines, before the first line a sentence, and the same after the end', async (t) => {
+test.serial('GET /logs gives the last tail_lines lines, before the first line a sentence, and the same after the end', async (t) => {
   const client = await startClient(t, { cap: 1 });
   const first = readJobId(await client.run({ kaggle_url: TITANIC, hint: JSON.stringify({ logLines: 1500 }) }));
   await waitForStatus(client, first, 'success');
@@ -136,7 +141,7 @@ test('GET /logs gives the last tail_lines lines, before the first line a sentenc
   t.is((await client.logs(first, '?tail_lines=many')).status, 422);
 });
 
-test('GET /jobs filters by status and obeys limit also when filtering', async (t) => {
+test.serial('GET /jobs filters by status and obeys limit also when filtering', async (t) => {
   const client = await startClient(t, { cap: 1 });
   const done = [];
   for (let index = 0; index < 3; index += 1) done.push(readJobId(await client.run({ kaggle_url: TITANIC })));
@@ -151,7 +156,7 @@ test('GET /jobs filters by status and obeys limit also when filtering', async (t
   t.deepEqual(ids(all).toSorted(), [...done, blocker, waiting].toSorted());
   t.deepEqual(ids(await client.jobs('?status_filter=running')), [blocker]);
   t.deepEqual(ids(await client.jobs('?status_filter=pending')), [waiting]);
-  t.deepEqual(ids(await client.jobs("?status_filter=success")).toSorted(), done.toSorted());
+  t.deepEqual(ids(await client.jobs('?status_filter=success')).toSorted(), done.toSorted());
   const page = await client.jobs('?status_filter=success&limit=2');
   t.is(ids(page).length, 2);
   t.is(page.body['total'], 3);
@@ -161,7 +166,7 @@ test('GET /jobs filters by status and obeys limit also when filtering', async (t
   t.is((await client.jobs('?limit=-1')).status, 422);
 });
 
-test('DELETE /jobs cancels a waiting and a running job for good, and is 400 once they are final', async (t) => {
+test.serial('DELETE /jobs cancels a waiting and a running job for good, and is 400 once they are final', async (t) => {
   const client = await startClient(t, { cap: 1 });
   const running = readJobId(await client.run({ kaggle_url: TITANIC, hint: ENDLESS }));
   await waitForStatus(client, running, 'running');
@@ -182,7 +187,7 @@ test('DELETE /jobs cancels a waiting and a running job for good, and is 400 once
   t.is((await client.cancel(done)).body['detail'], 'Job cannot be cancelled in status: success');
 });
 
-test('GET /health counts waiting and running jobs; GET /cluster/nodes names the machine; the API describes itself', async (t) => {
+test.serial('GET /health counts waiting and running jobs; GET /cluster/nodes names the machine; the API describes itself', async (t) => {
   const client = await startClient(t, { cap: 1 });
   const running = readJobId(await client.run({ kaggle_url: TITANIC, hint: ENDLESS }));
   await waitForStatus(client, running, 'running');
@@ -202,7 +207,7 @@ test('GET /health counts waiting and running jobs; GET /cluster/nodes names the 
   t.is((await client.request('GET', '/docs')).status, 200);
 });
 
-test("the original's load test passes: 50 POSTs at once, ten competitions in rotation, priority i % 3; the first ten are polled to their end", async (t) => {
+test.serial("the original's load test passes: 50 POSTs at once, ten competitions in rotation, priority i % 3; the first ten are polled to their end", async (t) => {
   const client = await startClient(t);
   const replies = await Promise.all(
     Array.from({ length: 50 }, (_, index) =>

@@ -421,7 +421,7 @@ def loss(target, y, given):
 
 def fit_predict(train, rows, target, y):
     """Chooses the strength on inner splits, then fits all training rows."""
-    table, wanted = make_features(train, rows)
+    table, wanted = compact(*make_features(train, rows))
     strengths = (0.003, 0.01, 0.03, 0.1) if target["classes"] is None else (0.01, 0.05, 0.3, 2.0)
     strengths = PARAMS.get("strengths", strengths[1::2] if FAST else strengths)
     pairs = inner_splits(train, y, target, 4)[: 1 if FAST or len(train) > 20_000 else 3]

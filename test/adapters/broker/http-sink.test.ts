@@ -4,14 +4,14 @@ import { AgentError } from '#core/errors.ts';
 import { createHttpSink } from '#adapters/broker/http-sink.ts';
 import { testEventSink } from '../../contract/event-sink.ts';
 import { startSubscriber } from '../../_support/event-subscriber.ts';
-import { listenForTest } from '../../_support/listen-for-test.ts';
+import { findFreePort, listenForTest } from '../../_support/listen-for-test.ts';
 
 const EVENT = { id: '1', type: 't', source: '/s', subject: 'x', time: '2026-01-31T12:00:00Z', data: { a: 1 }, extensions: {} };
 
 testEventSink(test, 'HTTP sink', async (t) => {
   const subscriber = await startSubscriber(t);
   let url = subscriber.url;
-  const stop = async () => void (url = 'http://127.0.0.1:1/gone');
+  const stop = async () => void (url = `http://127.0.0.1:${await findFreePort()}/gone`);
   return { sink: createHttpSink({ url: () => url }), received: subscriber.events, stop };
 });
 

@@ -4,6 +4,7 @@ import { readErrorData } from '#adapters/broker/attempt.ts';
 import { testEventSink } from '../../contract/event-sink.ts';
 import { startSubscriber } from '../../_support/event-subscriber.ts';
 import { startBroker, triggerTo } from '../../_support/in-process-broker.ts';
+import { findFreePort } from '../../_support/listen-for-test.ts';
 import { waitUntil } from '../../_support/wait-until.ts';
 
 testEventSink(test, 'in-process broker', async (t) => {
@@ -117,7 +118,7 @@ test('retries end after their number: exponential d, 2d, 4d; linear 0, d, 2d', a
 });
 
 test('no answer, a broken connection and a late answer are tried again', async (t) => {
-  const nobody = await startBroker(t, [triggerTo('http://127.0.0.1:1/')]);
+  const nobody = await startBroker(t, [triggerTo(`http://127.0.0.1:${await findFreePort()}/`)]);
   await nobody.send();
   await nobody.broker.drain();
   t.like(nobody.broker.stats(), { retried: 3, lost: 1 });
@@ -196,7 +197,7 @@ test('the dead letter sink is tried as often as the subscriber; after that the e
   await broker.drain();
   t.deepEqual([subscriber.events.length, letters.events.length], [4, 3]);
   t.is(broker.stats().deadLettered, 1);
-  const hopeless = await startBroker(t, [triggerTo(subscriber.url, { deadLetterSink: 'http://127.0.0.1:1/' })]);
+  const hopeless = await startBroker(t, [triggerTo(subscriber.url, { deadLetterSink: `http://127.0.0.1:${await findFreePort()}/` })]);
   await hopeless.send();
   await hopeless.broker.drain();
   t.like(hopeless.broker.stats(), { deadLettered: 0, lost: 1 });

@@ -3,7 +3,8 @@ import { createPostgresJobStore } from '#adapters/postgres/job-store.ts';
 import { createTestDatabase } from '#test/_support/postgres.ts';
 import { testJobStore } from '#test/contract/job-store.ts';
 
-testJobStore(test, {
+// One after the other: each test opens many connections.
+testJobStore(test.serial, {
   create: async (t) => {
     const database = await createTestDatabase(t);
     const store = createPostgresJobStore({ url: database.url, maxConnections: 25 });

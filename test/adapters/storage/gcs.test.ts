@@ -8,7 +8,7 @@ import { createGcsStore } from '#adapters/storage/gcs.ts';
 import { testArtifactStore } from '../../contract/artifact-store.ts';
 import { FAKE_GCS_VARIABLE, startFakeGcs } from '../../_support/fake-gcs.ts';
 import type { FakeGcs } from '../../_support/fake-gcs.ts';
-import { listenForTest } from '../../_support/listen-for-test.ts';
+import { findFreePort, listenForTest } from '../../_support/listen-for-test.ts';
 
 const binary = process.env[FAKE_GCS_VARIABLE] ?? '';
 
@@ -94,7 +94,7 @@ function testWithServer(path: string): void {
   });
 
   test('GCS: an endpoint that nobody answers is unavailable', async (t) => {
-    const store = createGcsStore({ bucket: 'some-bucket', apiEndpoint: 'http://127.0.0.1:1', projectId: 'test' });
+    const store = createGcsStore({ bucket: 'some-bucket', apiEndpoint: `http://127.0.0.1:${await findFreePort()}`, projectId: 'test' });
     for (const work of [store.createObject('k', 'x', 'text/plain'), store.readObject('k', 9), store.statObject('k')]) {
       const error = await t.throwsAsync(work, { instanceOf: AgentError, message: /ECONNREFUSED/ });
       t.like(error, { code: 'unavailable', status: 503, turn: 'retry' });

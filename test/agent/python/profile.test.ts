@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
+import type { ExecutionContext } from 'ava';
 import { HarnessError } from '#agent/evaluate/harness-client.ts';
 import type { MetricId, TaskProfile } from '#agent/evaluate/harness-protocol.ts';
 import { binaryCompetition, makeCsv, makeRandom, metricOf, openHarness, writeFiles } from './_harness.ts';
@@ -11,7 +12,7 @@ interface Case {
   files: () => Files;
   metric?: MetricId;
   description?: string;
-  expect: (t: import('ava').ExecutionContext, profile: TaskProfile) => void;
+  expect: (t: ExecutionContext, profile: TaskProfile) => void;
 }
 
 const base = binaryCompetition();

@@ -44,8 +44,13 @@ test('a process that left session and parent is found when its supervisor was ki
   const harness = await setUpProcesses(t);
   const order = harness.orderScript('leave-and-stay.sh');
   await harness.runner.create(order);
+  await waitForRun(harness.runner, order.jobName, isRunning);
   const pidFile = join(harness.dir, order.jobName, 'work', 'left-behind.pid');
-  const left = await waitUntil('the left process', () => readFile(pidFile, 'utf8').then(Number, () => null));
+  const left = await waitUntil('the left process', () =>
+    readFile(pidFile, 'utf8')
+      .then(Number, () => 0)
+      .then((pid) => pid > 0 && pid),
+  );
   const leftIdentity = await waitUntil('the left process', () => identifyProcess(left));
   const { supervisor, child } = await readState(harness, order.jobName);
   process.kill(supervisor.pid, 'SIGKILL');

@@ -1,4 +1,4 @@
-import { readFile, readdir, stat, utimes } from 'node:fs/promises';
+import { cp, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { createProcessRunner } from '#adapters/cluster/process/runner.ts';
@@ -121,12 +121,17 @@ test('a recorded run is forgotten after its time to live, an unrecorded one is n
 
 test('two hundred runs are listed in pages, each once', async (t) => {
   const harness = await setUpProcesses(t);
-  const orders = Array.from({ length: 200 }, () => harness.orderScript('exit.sh', ['0']));
-  for (const order of orders) {
-    await harness.runner.create(order);
-    await waitUntil('the supervisors not to pile up', async () => (await listProcessesRunning(harness.dir, 'supervisor.ts')).length < 8);
+  const real = harness.orderScript('exit.sh', ['0']);
+  await harness.runner.create(real);
+  await waitForRun(harness.runner, real.jobName, isEnded);
+  // The others are what the first has left, under other names: two hundred programs would only measure the machine.
+  const folder = join(harness.dir, real.jobName);
+  const order: object = JSON.parse(await readFile(join(folder, 'order.json'), 'utf8'));
+  const copies = Array.from({ length: 199 }, (_none, number) => `copy-${String(number).padStart(3, '0')}`);
+  for (const jobName of copies) {
+    await cp(folder, join(harness.dir, jobName), { recursive: true });
+    await writeFile(join(harness.dir, jobName, 'order.json'), JSON.stringify({ ...order, jobName }));
   }
-  for (const order of orders) await waitForRun(harness.runner, order.jobName, isEnded, 60_000);
   const names: string[] = [];
   let cursor: string | null = null;
   do {
@@ -134,7 +139,7 @@ test('two hundred runs are listed in pages, each once', async (t) => {
     names.push(...page.items.map((run) => run.jobName));
     cursor = page.cursor;
   } while (cursor !== null);
-  t.deepEqual(names, orders.map((order) => order.jobName).sort());
+  t.deepEqual(names, [...copies, real.jobName].sort());
 });
 
 test('two runners on one directory see the same runs', async (t) => {

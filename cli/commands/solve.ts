@@ -1,0 +1,118 @@
+import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { solveLocally } from '#agent/solve.ts';
+import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
+import { createDirectoryStore } from '#adapters/storage/directory.ts';
+import { createKaggleClient } from '#adapters/kaggle/client.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
+import type { ArtifactStore } from '#core/ports.ts';
+import type { Kaggle } from '#core/kaggle.ts';
+import type { Manifest } from '#core/report.ts';
+import { parseCompetitionRef } from '#core/kaggle.ts';
+import { readKaggleCredentials } from '#local/credentials.ts';
+import { listBundledCompetitions } from '#local/bundled.ts';
+import { PROJECT_DIR } from '#local/config.ts';
+import type { CommandContext, OutputFlag } from '../context.ts';
+import { CliError, EXIT_CODES } from '../exit-codes.ts';
+import { ProgressLine, formatScore } from '../output.ts';
+
+interface SolveFlags extends OutputFlag {
+  readonly out: string;
+  readonly timeLimit: number;
+  readonly threads?: number;
+}
+
+/** `solve`: the agent alone, on a folder of files, a bundled competition or Kaggle itself; its files land in one folder. */
+export async function solveCommand(context: CommandContext, competition: string, flags: SolveFlags): Promise<number> {
+  const source = await findSource(competition, context.env);
+  const folder = resolve(flags.out);
+  const storeDir = await mkdtemp(join(tmpdir(), 'kaggle-agent-solve-'));
+  const store = createDirectoryStore({ root: storeDir, durable: false });
+  const line = new ProgressLine(context.console);
+  try {
+    const result = await solveLocally({
+      slug: source.slug,
+      kaggle: source.kaggle,
+      store,
+      clock: systemClock,
+      python: resolve(context.env['KAGGLE_AGENT_PYTHON'] ?? join(PROJECT_DIR, '.venv/bin/python')),
+      timeLimitS: flags.timeLimit,
+      cpuMillis: (flags.threads ?? availableParallelism()) * 1000,
+      memoryMib: Math.floor(totalmem() / 2 ** 21),
+      submitToKaggle: false,
+      signal: context.signal,
+      onLine: () => undefined,
+      onProgress: (progress) => line.showProgress(progress),
+    });
+    line.close();
+    if (result.manifest === null) {
+      const message = result.error?.message ?? `the agent ended with exit code ${result.exitCode}`;
+      throw new CliError(message, context.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.jobFailed);
+    }
+    const paths = await copyOut(storeDir, store, result.manifest, folder);
+    report(context, result.manifest, paths, flags);
+    return EXIT_CODES.ok;
+  } finally {
+    line.close();
+    await rm(storeDir, { recursive: true, force: true });
+  }
+}
+
+/** A folder, else a bundled competition, else Kaggle with the credentials of the environment. */
+async function findSource(text: string, env: CommandContext['env']): Promise<{ slug: string; kaggle: Kaggle }> {
+  const isFolder = await stat(text).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return { slug: nameFolder(text), kaggle: createFolderKaggle(text) };
+  const parsed = parseCompetitionRef(text);
+  if (!parsed.ok) throw new CliError(`${text} is not a folder. ${parsed.message}`, EXIT_CODES.usage);
+  const bundled = (await listBundledCompetitions()).find(({ slug }) => slug === parsed.slug);
+  if (bundled !== undefined) return { slug: bundled.slug, kaggle: createFolderKaggle(bundled.dir) };
+  const credentials = await readKaggleCredentials(env);
+  if (credentials === null) {
+    throw new CliError(
+      `"${parsed.slug}" is not bundled, and there are no Kaggle credentials. Put a token in KAGGLE_API_TOKEN or ~/.kaggle/kaggle.json.`,
+      EXIT_CODES.auth,
+    );
+  }
+  return {
+    slug: parsed.slug,
+    kaggle: createKaggleClient({
+      credentials,
+      ...(env['KAGGLE_AGENT_KAGGLE_API_BASE'] !== undefined && { baseUrl: env['KAGGLE_AGENT_KAGGLE_API_BASE'] }),
+    }),
+  };
+}
+
+async function copyOut(storeDir: string, store: ArtifactStore, manifest: Manifest, folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const part = join(storeDir, 'copy.part');
+  const paths: string[] = [];
+  for (const file of manifest.files) {
+    const opened = await store.openObject(file.key);
+    if (opened === null) throw new CliError(`${file.name} is missing in the agent's storage.`, EXIT_CODES.failed);
+    await writeFile(part, opened.stream);
+    await copyFile(part, join(folder, file.name));
+    paths.push(join(folder, file.name));
+  }
+  return paths;
+}
+
+function report(context: CommandContext, manifest: Manifest, paths: readonly string[], flags: SolveFlags): void {
+  if (flags.output === 'json') {
+    const { cv, metric, quality, solutions, firstValidSeconds, seconds, notes } = manifest;
+    context.console.out(
+      `${JSON.stringify({ metric, cv, quality, solutions, first_valid_seconds: firstValidSeconds, seconds, notes, files: paths })}\n`,
+    );
+    return;
+  }
+  if (flags.output === 'table') {
+    const { cv } = manifest;
+    if (cv !== null)
+      context.console.progress(`${manifest.metric} ${formatScore(cv.score)}  95 % [${formatScore(cv.low)}, ${formatScore(cv.high)}]\n`);
+    for (const note of manifest.notes) context.console.progress(`note: ${note}\n`);
+  }
+  context.console.out(paths.map((path) => `${path}\n`).join(''));
+}
