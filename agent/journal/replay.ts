@@ -48,7 +48,7 @@ export interface JournalState {
   readonly usedSeconds: number;
 }
 
-/** Folds a verified journal into its state. Pure. A second `task-fixed` (the files changed) sets earlier solutions aside. */
+/** Folds the verified journal of ended attempts into its state. Pure. A second `task-fixed` (the files changed) sets earlier solutions aside. */
 export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   let task: FixedTask | null = null;
   const finished = new Map<number, FinishedSolution>();
@@ -83,6 +83,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       if (reservation) reservations.set(fact.id, { ...reservation, usd: fact.usd, open: false, outcome: fact.outcome });
     }
   }
+  // What the last attempt left open died with it: only ended attempts are replayed.
+  for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
   return { task, finished, nextNumber, started, deaths, reservations, spentUsd, usedSeconds };

@@ -54,16 +54,21 @@ export function isRunName(name: string): boolean {
 /** Reads a run's folder; null when there is no such run. Throws on an order that is not ours. */
 export async function readRun(dir: string, jobName: string): Promise<RunRecord | null> {
   const folder = join(dir, jobName);
-  const orderText = await readText(join(folder, RUN_FILES.order));
-  if (orderText === null) return null;
-  const [stateText, files] = await Promise.all([readText(join(folder, RUN_FILES.state)), listFiles(folder)]);
-  return {
-    folder,
-    order: OrderRecord.parse(JSON.parse(orderText)),
-    state: stateText === null ? null : parseState(stateText),
-    deleteRequested: files.includes(RUN_FILES.deleteRequested),
-    recorded: files.includes(RUN_FILES.recorded),
-  };
+  const orderFile = join(folder, RUN_FILES.order);
+  for (;;) {
+    const orderText = await readText(orderFile);
+    if (orderText === null) return null;
+    const [stateText, files] = await Promise.all([readText(join(folder, RUN_FILES.state)), listFiles(folder)]);
+    // The run may have been forgotten, and its name used again, between two of these reads.
+    if (orderText !== (await readText(orderFile))) continue;
+    return {
+      folder,
+      order: OrderRecord.parse(JSON.parse(orderText)),
+      state: stateText === null ? null : parseState(stateText),
+      deleteRequested: files.includes(RUN_FILES.deleteRequested),
+      recorded: files.includes(RUN_FILES.recorded),
+    };
+  }
 }
 
 /** Milliseconds since the file was written, or null when there is none. */

@@ -200,7 +200,9 @@ function readLaunch(): Launch | null {
   try {
     // Written by our own control plane, through a pipe that nobody else has: whole or not JSON.
     const launch: Launch = JSON.parse(readFileSync(0, 'utf8'));
-    return launch.schemaVersion === 1 ? launch : null;
+    // The name may have been given to another run before we came to be.
+    const order: { uid?: unknown } = JSON.parse(readFileSync(RUN_FILES.order, 'utf8'));
+    return launch.schemaVersion === 1 && order.uid === launch.uid ? launch : null;
   } catch {
     return null;
   }
