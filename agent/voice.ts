@@ -18,7 +18,7 @@ export const VOICE_TIMINGS: VoiceTimings = { coalesceMs: 1_000, heartbeatMs: 25_
 /** Everything an attempt says: first a stored object, gap-free from 1, then a hint that may be lost. Nothing here ever blocks work. */
 export interface Voice {
   readonly progress: () => Progress;
-  /** Changes the progress; said within about a second, together with later changes. With a solution it is said as it is. */
+  /** Changes the progress; said within about a second, together with later changes. A solution or a new stage is said as it is. */
   update(change: Partial<Progress>, solution?: SolutionReport): void;
   improved(change: Partial<Progress>, best: number): void;
   /** The last word. Resolves when it is stored and its hint was tried. */
@@ -96,9 +96,11 @@ export function startVoice(params: VoiceParams): Voice {
   return {
     progress: () => progress,
     update(part, solution) {
+      const before = progress.stage;
       change(part);
       if (closed) return;
-      if (solution !== undefined) say({ type: 'progressed', progress, solution });
+      // A new stage is news, like a solution; the rest waits for the timer.
+      if (solution !== undefined || progress.stage !== before) say({ type: 'progressed', progress, solution: solution ?? null });
       else dirty = true;
     },
     improved(part, best) {

@@ -11,7 +11,7 @@ import type { AttemptPolicy } from '#core/attempt-policy.ts';
 import type { LocalConfig } from './config.ts';
 import { isOver } from '#core/ports.ts';
 import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
-import { buildAgentCommand } from './agent-command.ts';
+import { AGENT_GRACE_MS, AGENT_LIMITS, buildAgentCommand } from '#adapters/cluster/process/agent-command.ts';
 import { openDataFolder, writeRunFile } from './data-folder.ts';
 import { readLocalConfig } from './config.ts';
 import { startBrokers } from './brokers.ts';
@@ -60,9 +60,6 @@ export interface LocalPlane {
 }
 
 const MAX_CONNECTIONS = 20;
-const AGENT_MEMORY_MIB = 1536;
-const AGENT_OUTPUT_BYTES = 4 * 2 ** 20;
-const AGENT_GRACE_MS = 20_000;
 
 /** Starts everything in one process: Postgres, storage, brokers, functions, the stand-in for Kaggle, and the tick. Undoes what it started when a step fails. */
 export async function startLocalPlane(options: LocalPlaneOptions): Promise<LocalPlane> {
@@ -98,7 +95,7 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
       ...(options.agent?.entry !== undefined && { entry: options.agent.entry }),
       ...(options.agent?.env !== undefined && { extraEnv: options.agent.env }),
     }),
-    limits: { agentMemoryMib: options.agentMemoryMib ?? AGENT_MEMORY_MIB, outputBytes: AGENT_OUTPUT_BYTES },
+    limits: { ...AGENT_LIMITS, ...(options.agentMemoryMib !== undefined && { agentMemoryMib: options.agentMemoryMib }) },
     graceMs: AGENT_GRACE_MS,
     onChange: (event) => brokers.hint(event),
     logger,

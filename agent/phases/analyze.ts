@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { Competition, CompetitionPage } from '#core/kaggle.ts';
 import type { CutReply, FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
 import type { CompetitionData } from '../task/data.ts';
@@ -100,8 +99,9 @@ async function hashFolds(folds: CutReply): Promise<string> {
   const hash = createHash('sha256');
   for (const folder of [...folds.runs, ...(folds.final_run ? [folds.final_run] : [])]) {
     hash.update(`${folder.run_id} ${folder.train_rows} ${folder.predict_rows} ${folder.predict_kind}\n`);
-    const sample = join(folder.predict_dir, 'rows.csv');
-    if (await stat(sample).catch(() => null)) await pipeline(createReadStream(sample), hash, { end: false });
+    const rows = join(folder.predict_dir, 'rows.csv');
+    if ((await stat(rows).catch(() => null)) === null) continue;
+    for await (const chunk of createReadStream(rows)) hash.update(chunk);
   }
   return hash.digest('hex');
 }

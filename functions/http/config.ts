@@ -30,6 +30,11 @@ const Environment = z.object({
   KAGGLE_AGENT_INTAKE_URL: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_SIGNALS_URL: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_LAUNCHER_URL: z.url({ protocol: /^https?$/ }).optional(),
+  KAGGLE_AGENT_ATTEMPTS_DIR: z.string().min(1).optional(),
+  KAGGLE_AGENT_KAGGLE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE: z.string().min(1).optional(),
+  KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
+  KAGGLE_AGENT_AGENT_ENTRY: z.string().min(1).optional(),
   KAGGLE_AGENT_REQUEST_TIMEOUT_S: count(300, 3600),
   KAGGLE_AGENT_CAP: count(20, 1000),
   KAGGLE_AGENT_RETENTION_DAYS: count(90, 3650),
@@ -51,11 +56,18 @@ export interface FunctionConfig {
   /** Streams end themselves this long after their start: 10 s before the platform cuts them. */
   readonly maxStreamMs: number;
   readonly cap: number;
+  /** What the agent's processes are told, where attempts are processes of this machine. */
+  readonly agent: {
+    readonly kaggleApiBase: string | null;
+    readonly kaggleCredentialsFile: string | null;
+    readonly python: string | null;
+    readonly entry: string | null;
+  };
   readonly retentionDays: number;
   readonly limits: RequestLimits;
   readonly logLevel: string;
   /** A setting that this function can't do without. Throws naming the variable. */
-  require(name: 'storageUrl' | 'intakeUrl' | 'signalsUrl' | 'launcherUrl' | 'planeKey'): string;
+  require(name: 'storageUrl' | 'attemptsDir' | 'intakeUrl' | 'signalsUrl' | 'launcherUrl' | 'planeKey'): string;
 }
 
 /**
@@ -81,6 +93,7 @@ export function readFunctionConfig(
   }
   const optional: Readonly<Record<string, readonly [string, string | undefined]>> = {
     storageUrl: ['KAGGLE_AGENT_STORAGE_URL', values.KAGGLE_AGENT_STORAGE_URL],
+    attemptsDir: ['KAGGLE_AGENT_ATTEMPTS_DIR', values.KAGGLE_AGENT_ATTEMPTS_DIR],
     intakeUrl: ['KAGGLE_AGENT_INTAKE_URL', values.KAGGLE_AGENT_INTAKE_URL],
     signalsUrl: ['KAGGLE_AGENT_SIGNALS_URL', values.KAGGLE_AGENT_SIGNALS_URL],
     launcherUrl: ['KAGGLE_AGENT_LAUNCHER_URL', values.KAGGLE_AGENT_LAUNCHER_URL],
@@ -97,6 +110,12 @@ export function readFunctionConfig(
     requestTimeoutS: values.KAGGLE_AGENT_REQUEST_TIMEOUT_S,
     maxStreamMs: Math.max(1, values.KAGGLE_AGENT_REQUEST_TIMEOUT_S - 10) * 1000,
     cap: values.KAGGLE_AGENT_CAP,
+    agent: {
+      kaggleApiBase: values.KAGGLE_AGENT_KAGGLE_API_BASE ?? null,
+      kaggleCredentialsFile: values.KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE ?? null,
+      python: values.KAGGLE_AGENT_PYTHON ?? null,
+      entry: values.KAGGLE_AGENT_AGENT_ENTRY ?? null,
+    },
     retentionDays: values.KAGGLE_AGENT_RETENTION_DAYS,
     limits: { ...DEFAULT_LIMITS, maxTimeLimitS: values.KAGGLE_AGENT_MAX_TIME_LIMIT_S },
     logLevel: values.KAGGLE_AGENT_LOG_LEVEL,

@@ -8,7 +8,7 @@ import { OriginalClient, readJobId } from './_original-client.ts';
 
 const JOBS = 200;
 const CAP = 4;
-const TIMEOUT_MS = 110_000;
+const TIMEOUT_MS = 240_000;
 
 /** Processes of the stub agent whose environment names a folder. */
 async function findAgents(folder: string): Promise<string[]> {

@@ -61,10 +61,11 @@ export async function readRun(dir: string, jobName: string): Promise<RunRecord |
     const [stateText, files] = await Promise.all([readText(join(folder, RUN_FILES.state)), listFiles(folder)]);
     // The run may have been forgotten, and its name used again, between two of these reads.
     if (orderText !== (await readText(orderFile))) continue;
+    const order = OrderRecord.parse(JSON.parse(orderText));
     return {
       folder,
-      order: OrderRecord.parse(JSON.parse(orderText)),
-      state: stateText === null ? null : parseState(stateText),
+      order,
+      state: stateText === null ? null : parseState(stateText, order.uid),
       deleteRequested: files.includes(RUN_FILES.deleteRequested),
       recorded: files.includes(RUN_FILES.recorded),
     };
@@ -123,9 +124,10 @@ function describeRun(state: RunState | null): string {
   return `ended with exit code ${state.exitCode ?? 'unknown'}`;
 }
 
-function parseState(text: string): RunState | 'unreadable' {
+function parseState(text: string, uid: string): RunState | 'unreadable' {
   try {
-    return StateRecord.parse(JSON.parse(text));
+    const state = StateRecord.parse(JSON.parse(text));
+    return state.uid === uid ? state : 'unreadable';
   } catch {
     return 'unreadable';
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -35,19 +34,20 @@ export function endUnstarted(run: RunRecord): boolean {
   return createFileOnce(join(run.folder, RUN_FILES.state), JSON.stringify(ended));
 }
 
-/** Removes the run's folder: first its name, at once, then its files. */
+/** Removes the run's folder: first its name, at once, then its order, so that no late supervisor starts it, then the rest. */
 export async function forgetRun(dir: string, folder: string): Promise<void> {
   const trash = join(dir, '.trash');
   const target = join(trash, randomUUID());
   await mkdir(trash, { recursive: true, mode: 0o700 });
-  if (!existsSync(folder)) return;
   try {
     await rename(folder, target);
+    await rm(join(target, RUN_FILES.order), { force: true });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
     throw error;
   }
-  await rm(target, { recursive: true, force: true });
+  // A late supervisor may still be trying its lock there; what can't be removed now goes with the next sweep.
+  await rm(target, { recursive: true, force: true }).catch(() => undefined);
 }
 
 function isAbandoned(run: RunRecord): boolean {

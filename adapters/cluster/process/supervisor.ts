@@ -51,7 +51,10 @@ class Supervisor {
   /** Takes the run's lock and starts its program; false when another supervisor has or had the run. */
   start(): boolean {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#stop());
-    if (!createFileOnce(RUN_FILES.state, JSON.stringify(this.#state))) return false;
+    // The name may have been given to another run before we came to be; and a folder being deleted loses its order first, so that a lock
+    // taken there is known to be worth nothing.
+    const { uid } = this.#launch;
+    if (!isOrdered(uid) || !createFileOnce(RUN_FILES.state, JSON.stringify(this.#state)) || !isOrdered(uid)) return false;
     if (existsSync(RUN_FILES.deleteRequested)) this.#end({ cause: 'stopped', reason: 'stopped before it was started' });
     else this.#startChild();
     return true;
@@ -195,14 +198,22 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** True while this folder is that of the run. */
+function isOrdered(uid: string): boolean {
+  try {
+    const order: { uid?: unknown } = JSON.parse(readFileSync(RUN_FILES.order, 'utf8'));
+    return order.uid === uid;
+  } catch {
+    return false;
+  }
+}
+
 /** The launch, or null: then the control plane died while telling us, and whoever creates the run again starts another supervisor. */
 function readLaunch(): Launch | null {
   try {
     // Written by our own control plane, through a pipe that nobody else has: whole or not JSON.
     const launch: Launch = JSON.parse(readFileSync(0, 'utf8'));
-    // The name may have been given to another run before we came to be.
-    const order: { uid?: unknown } = JSON.parse(readFileSync(RUN_FILES.order, 'utf8'));
-    return launch.schemaVersion === 1 && order.uid === launch.uid ? launch : null;
+    return launch.schemaVersion === 1 ? launch : null;
   } catch {
     return null;
   }

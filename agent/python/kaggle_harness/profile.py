@@ -42,6 +42,8 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     id_columns = _test_id_columns(data, shape)
     plan = plan_targets(data.train, data.test, shape, metric_id)
     warnings += plan.warnings
+    if any(t.name in ("key", "key_") for t in plan.targets):
+        raise BadInput(f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.')
     _check_ids(data, shape, id_columns)
     target_names = {t.name for t in plan.targets}
     missing = sum(int(data.train.column(name).null_count) for name in target_names)

@@ -74,7 +74,7 @@ json.dump({'argv': sys.argv[1:], 'env': dict(os.environ), 'cwd': os.getcwd(), 's
   t.true(seen['sid']);
 });
 
-const ENDS: readonly [title: string, program: string, change: Partial<SolutionRun>, exitClass: string, tail: RegExp][] = [
+const ENDS: readonly [title: string, program: string, change: Partial<SolutionRun>, exitClass: RunOutcome['exitClass'], tail: RegExp][] = [
   ['a syntax error', 'def (', {}, 'syntax', /SyntaxError/],
   ['a missing package', 'import no_such_package', {}, 'import', /no_such_package/],
   ['an exception', 'raise ValueError("no rows")', {}, 'crashed', /no rows/],

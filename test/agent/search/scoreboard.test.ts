@@ -1,0 +1,59 @@
+import test from 'ava';
+import type { GradedSolution } from '#agent/search/scoreboard.ts';
+import type { SolutionReport } from '#core/report.ts';
+import { isImprovement, pairedStandardError } from '#agent/search/scoreboard.ts';
+
+function solution(kind: SolutionReport['kind'], foldScores: number[]): GradedSolution {
+  const score = foldScores.reduce((sum, value) => sum + value, 0) / foldScores.length;
+  const report: SolutionReport = {
+    number: 1,
+    title: '',
+    kind,
+    parents: [],
+    state: 'valid',
+    score: { score, low: score, high: score },
+    foldScores,
+    aggregate: null,
+    checks: [],
+    seconds: 0,
+    failure: null,
+    codeKey: null,
+    logKey: null,
+  };
+  return { number: 1, kind, title: '', score, foldScores, report };
+}
+const up = { direction: 'maximize' as const };
+const down = { direction: 'minimize' as const };
+
+test('the first valid solution is the best', (t) => {
+  t.true(isImprovement(up, solution('baseline', [0.5]), null));
+});
+
+test('a constant gives way to any model that scores better, in the metric’s own direction', (t) => {
+  const constant = solution('baseline', [0.5, 0.5, 0.5]);
+  t.true(isImprovement(up, solution('recipe', [0.4, 0.6, 0.6]), constant));
+  t.false(isImprovement(down, solution('recipe', [0.4, 0.6, 0.6]), constant));
+  t.false(isImprovement(up, solution('recipe', [0.5, 0.5, 0.5]), constant));
+});
+
+test('between models a gain counts only beyond its paired noise', (t) => {
+  const best = solution('recipe', [0.7, 0.8, 0.9]);
+  t.true(isImprovement(up, solution('recipe', [0.71, 0.81, 0.91]), best), 'small but the same in each fold');
+  t.false(isImprovement(up, solution('recipe', [0.9, 0.7, 0.86]), best), 'larger but noise');
+});
+
+test('a blend’s nested score needs no more than to be better', (t) => {
+  const best = solution('recipe', [0.7, 0.8, 0.9]);
+  t.true(isImprovement(up, solution('blend', [0.9, 0.7, 0.86]), best));
+  t.false(isImprovement(up, solution('blend', [0.7, 0.8, 0.89]), best));
+});
+
+test('scores that are no numbers never win', (t) => {
+  t.false(isImprovement(up, solution('recipe', [Number.NaN]), solution('baseline', [0.5])));
+});
+
+test('the paired error is that of the mean difference', (t) => {
+  t.is(pairedStandardError([1, 2, 3], [0, 1, 2]), 0);
+  t.true(Math.abs(pairedStandardError([1, 2], [0, 0]) - 0.5) < 1e-12);
+  t.is(pairedStandardError([1], [1, 2]), 0);
+});

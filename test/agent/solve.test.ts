@@ -1,0 +1,112 @@
+import { gzipSync } from 'node:zlib';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import type { Progress } from '#core/job.ts';
+import type { SolveResult } from '#agent/solve.ts';
+import type { ArtifactStore } from '#core/ports.ts';
+import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
+import { readSegments } from '#agent/journal/journal.ts';
+import { solveLocally } from '#agent/solve.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
+import { verifyJournal } from '#agent/journal/chain.ts';
+import { PYTHON } from '../_support/python.ts';
+import { makeStore, readEvents, readResultFile, readValidManifest } from '../_support/agent-store.ts';
+
+/** Rows whose target is 3 a − 2 b plus noise; numbers from a small generator of our own, so that the data never change. */
+function makeRows(count: number, firstId: number, withTarget: boolean): string {
+  let state = firstId + 12_345;
+  const random = (): number => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+  const rows = Array.from({ length: count }, (_, index) => {
+    const [a, b] = [random() * 10, random() * 10];
+    const colour = ['red', 'green', 'blue'][Math.floor(random() * 3)] ?? 'red';
+    const y = 3 * a - 2 * b + (colour === 'red' ? 5 : 0) + random();
+    return [firstId + index, a.toFixed(4), b.toFixed(4), colour, ...(withTarget ? [y.toFixed(4)] : [])].join(',');
+  });
+  return `${['Id', 'a', 'b', 'colour', ...(withTarget ? ['price'] : [])].join(',')}\n${rows.join('\n')}\n`;
+}
+
+async function writeCompetition(dir: string): Promise<string> {
+  const folder = join(dir, 'toy-prices');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'train.csv'), makeRows(240, 1, true));
+  await writeFile(join(folder, 'test.csv.gz'), gzipSync(makeRows(60, 1001, false)));
+  await writeFile(
+    join(folder, 'sample_submission.csv'),
+    `Id,price\n${Array.from({ length: 60 }, (_, index) => `${1001 + index},0`).join('\n')}\n`,
+  );
+  await writeFile(join(folder, 'evaluation.md'), '# Evaluation\nSubmissions are evaluated on the **mean absolute error**.\n');
+  return folder;
+}
+
+async function solve(
+  t: ExecutionContext,
+  folder: string,
+  change: { timeLimitS?: number; signal?: AbortSignal } = {},
+): Promise<{ result: SolveResult; store: ArtifactStore; progress: Progress[]; lines: string[] }> {
+  const { store } = await makeStore(t);
+  const progress: Progress[] = [];
+  const lines: string[] = [];
+  const result = await solveLocally({
+    slug: nameFolder(folder),
+    kaggle: createFolderKaggle(folder),
+    store,
+    clock: systemClock,
+    python: PYTHON,
+    timeLimitS: 90,
+    cpuMillis: 2000,
+    memoryMib: 2048,
+    submitToKaggle: false,
+    signal: new AbortController().signal,
+    onLine: (line) => lines.push(line),
+    onProgress: (one) => progress.push(one),
+    ...change,
+  });
+  return { result, store, progress, lines };
+}
+
+test('a folder is solved for real: a valid file at once, then models that beat the constant clearly', async (t) => {
+  t.timeout(240_000);
+  const { dir } = await makeStore(t);
+  const { result, store, progress, lines } = await solve(t, await writeCompetition(dir));
+  t.is(result.exitCode, 0, lines.slice(-20).join('\n'));
+  const manifest = await readValidManifest(store, result.jobId, 1);
+  t.is(manifest.metric, 'mae');
+  t.is(manifest.quality, 'model', manifest.notes.join('\n'));
+  const constant = (await readEvents(store, result.jobId, 1)).flatMap((event) =>
+    event.type === 'progressed' && event.solution?.number === 0 && event.solution.score ? [event.solution.score.score] : [],
+  )[0];
+  t.true((manifest.cv?.score ?? 9) < 0.25 * (constant ?? 0), `${manifest.cv?.score} against ${constant}`);
+  t.true((manifest.firstValidSeconds ?? 99) < 60);
+  const submission = (await readResultFile(store, { jobId: result.jobId, attempt: 1 }, 'submission.csv')).trimEnd().split('\n');
+  t.is(submission[0], 'Id,price');
+  t.deepEqual(
+    submission.slice(1).map((line) => Number(line.split(',')[0])),
+    Array.from({ length: 60 }, (_, index) => 1001 + index),
+  );
+  verifyJournal(await readSegments(store, result.jobId));
+  t.deepEqual([...new Set(progress.map((one) => one.stage))], ['analyze', 'plan', 'execute', 'finalize', 'done']);
+});
+
+test('a folder without a training file ends with 64 and says which files there are', async (t) => {
+  t.timeout(60_000);
+  const { dir } = await makeStore(t);
+  const folder = join(dir, 'pictures');
+  await mkdir(folder);
+  await writeFile(join(folder, 'cat.png'), 'no picture');
+  const { result } = await solve(t, folder);
+  t.is(result.exitCode, 64);
+  t.is(result.error?.code, 'bad-input');
+  t.is(result.error?.turn, 'caller');
+  t.is(result.manifest, null);
+});
+
+test('a folder that is not there ends with 64 and names it', async (t) => {
+  const { result } = await solve(t, '/no/such/folder');
+  t.is(result.exitCode, 64);
+  t.regex(result.error?.message ?? '', /There is no folder \/no\/such\/folder/);
+});
