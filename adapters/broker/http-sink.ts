@@ -2,9 +2,11 @@ import { unavailable } from '#core/errors.ts';
 import type { PlainEvent } from '#core/events.ts';
 import type { EventSink } from '#core/ports.ts';
 import { buildEventMessage } from './cloud-event.ts';
+import { Gate } from './gate.ts';
 import { describeFetchError, readBodyText } from './http-body.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_CONCURRENT = 16;
 
 /** Where events go (K_SINK; a function when the address is not known yet), and headers to add to each request, such as an authorization. */
 export interface HttpSinkOptions {
@@ -15,11 +17,12 @@ export interface HttpSinkOptions {
 /** Sends events as CloudEvents in binary mode. A redirect is no success: it is not followed. */
 export function createHttpSink(options: HttpSinkOptions): EventSink {
   const { url, headers = {} } = options;
+  const gate = new Gate(MAX_CONCURRENT);
   return {
     send: async (event: PlainEvent, { timeoutMs }) => {
       const message = buildEventMessage(event);
       const target = typeof url === 'string' ? url : readUrl(url);
-      const status = await post(target, { headers: { ...headers, ...message.headers }, body: message.body, timeoutMs });
+      const status = await post(gate, target, { headers: { ...headers, ...message.headers }, body: message.body, timeoutMs });
       if (status < 200 || status > 299) throw unavailable(`${describeUrl(target)} answered ${status} to event ${event.id} (${event.type})`);
     },
   };
@@ -33,13 +36,21 @@ function readUrl(url: () => string): string {
   }
 }
 
-async function post(url: string, params: { headers: Record<string, string>; body: string; timeoutMs: number }): Promise<number> {
+/** The timeout covers the wait for a place too. */
+async function post(
+  gate: Gate,
+  url: string,
+  params: { headers: Record<string, string>; body: string; timeoutMs: number },
+): Promise<number> {
   const { headers, body, timeoutMs } = params;
-  try {
-    const signal = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.timeout(timeoutMs);
+  const request = async () => {
     const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
     await readBodyText(response, MAX_ANSWER_BYTES);
     return response.status;
+  };
+  try {
+    return await gate.run(request, signal);
   } catch (error) {
     throw unavailable(`${describeUrl(url)} did not take an event: ${describeFetchError(error, timeoutMs)}`, error);
   }

@@ -13,7 +13,7 @@ import type { BrokerFaults } from './faults.ts';
 import { createHttpSink } from './http-sink.ts';
 
 const DEFAULT_MAX_PENDING = 50_000;
-const DEFAULT_CONCURRENCY = 100;
+const DEFAULT_CONCURRENCY = 16;
 /** How often an event may pass the broker again as a reply, as Knative counts it. */
 const REPLY_LIMIT = 255;
 

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { installKaggleCli } from '../install-kaggle-cli.mjs';
 import { findOrBuildFakeGcs } from './fake-gcs.mjs';
 import { runInForeground, runProgram } from './launch.mjs';
 import { areNpmPackagesReady, installNpmPackages } from './npm-packages.mjs';
@@ -42,8 +43,18 @@ function mayNeedFakeGcs(args) {
   return files.length === 0 || files.some((file) => /gcs|storage|[*]/.test(file));
 }
 
+/** The official Kaggle client proves the stand-in; without it (no network, Python 3.10) its test fails with the reason said here. */
+async function installOfficialClient() {
+  try {
+    await withSetupLock(() => installKaggleCli({ log: say }));
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+  }
+}
+
 async function runTests(args) {
   await prepare([npm, python]);
+  await installOfficialClient();
   const fakeGcs = mayNeedFakeGcs(args) ? await withSetupLock(findOrBuildFakeGcs) : null;
   return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
 }

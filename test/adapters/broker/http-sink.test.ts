@@ -42,6 +42,18 @@ test('a sink that does not answer in time is unavailable', async (t) => {
   t.is(error?.message, `event sink ${base}/ did not take an event: no answer within 50 ms`);
 });
 
+test('many events to a sink that does not answer all end within their time', async (t) => {
+  const base = await listenForTest(
+    t,
+    createServer(() => undefined),
+  );
+  const sink = createHttpSink({ url: base });
+  const began = performance.now();
+  const results = await Promise.allSettled(Array.from({ length: 100 }, () => sink.send(EVENT, { timeoutMs: 300 })));
+  t.true(results.every((result) => result.status === 'rejected' && result.reason instanceof AgentError));
+  t.true(performance.now() - began < 300 * 5, 'the wait for a place counts: 100 events at 16 a time would else take 7 timeouts');
+});
+
 test('an endless answer does not hold the sender', async (t) => {
   const server = createServer((request, response) => {
     request.resume();
