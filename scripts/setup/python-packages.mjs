@@ -14,6 +14,9 @@ const venvDir = inProject('.venv');
 const ruffDir = join(setupDir, 'ruff');
 const ruffLock = inProject('scripts', 'python', 'dev.lock');
 
+// The machine's own certificates, as pip uses them: a company's proxy has one of its own.
+const uvSettings = { UV_PYTHON_DOWNLOADS: 'never', UV_NO_CONFIG: '1', UV_NATIVE_TLS: '1' };
+
 const chosenPython = () => process.env.KAGGLE_AGENT_PYTHON ?? '';
 const currentHash = () => hashInputs([lockFile], [chosenPython()]);
 const ruffHash = () => hashInputs([ruffLock]);
@@ -46,7 +49,7 @@ export async function installPythonPackages() {
 }
 
 async function installWithUv(uv, python) {
-  const env = { ...(await readPipIndexForUv(python)), UV_PYTHON_DOWNLOADS: 'never', UV_NO_CONFIG: '1' };
+  const env = { ...(await readPipIndexForUv(python)), ...uvSettings };
   const made = await runCommand(uv, ['venv', '--quiet', '--python', python.executable, venvDir], { env });
   if (!made.ok) return false;
   // Compiled now: the sandbox sees these files read-only and would otherwise compile them again in every run.
@@ -104,10 +107,11 @@ export async function installRuff() {
     rmSync(ruffDir, { recursive: true, force: true });
     const { uv } = await bootstrapUv(python);
     const hashed = ['--quiet', '--require-hashes', '-r', ruffLock, '--target', ruffDir];
-    const env = { ...(await readPipIndexForUv(python)), UV_PYTHON_DOWNLOADS: 'never', UV_NO_CONFIG: '1' };
+    const env = { ...(await readPipIndexForUv(python)), ...uvSettings };
     const withUv = () => runCommand(uv, ['pip', 'install', '--python', python.executable, '--no-build', ...hashed], { env });
     const withPip = () => runCommand(python.executable, ['-m', 'pip', 'install', '--only-binary', ':all:', ...hashed]);
-    const result = uv === null ? await withPip() : await withUv();
+    const tried = uv === null ? null : await withUv();
+    const result = tried?.ok === true ? tried : await withPip();
     if (!result.ok) throw new SetupRefusal(`ruff could not be installed: ${explainDownloadFault(result.output)}`);
   });
   writeStamp('ruff', ruffHash());

@@ -9,6 +9,8 @@ import { OriginalClient, readJobId } from './_original-client.ts';
 const JOBS = 200;
 const CAP = 4;
 const TIMEOUT_MS = 240_000;
+/** Reading the whole process table costs as much as a job. */
+const SAMPLE_MS = 200;
 
 /** Processes of the stub agent whose environment names a folder. */
 async function findAgents(folder: string): Promise<string[]> {
@@ -52,10 +54,14 @@ test('200 POST /run at once on one process: all 201, none lost or doubled, never
   t.is(new Set(ids).size, JOBS);
 
   let mostProcesses = 0;
+  let sampledAt = 0;
   await waitUntil(
     'the end of all jobs',
     async () => {
-      mostProcesses = Math.max(mostProcesses, (await findAgents(dataDir)).length);
+      if (performance.now() - sampledAt > SAMPLE_MS) {
+        mostProcesses = Math.max(mostProcesses, (await findAgents(dataDir)).length);
+        sampledAt = performance.now();
+      }
       const counts = await plane.ports.store.countJobs(null);
       return counts.pending + counts.queued + counts.running === 0;
     },
