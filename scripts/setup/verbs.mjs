@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { installKaggleCli } from '../install-kaggle-cli.mjs';
+import { installKaggleCli } from './install-kaggle-cli.mjs';
 import { findOrBuildFakeGcs } from './fake-gcs.mjs';
 import { runInForeground, runProgram } from './launch.mjs';
 import { areNpmPackagesReady, installNpmPackages } from './npm-packages.mjs';

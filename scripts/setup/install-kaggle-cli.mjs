@@ -1,12 +1,12 @@
 // Make .setup/kaggle-cli, a Python environment with the official `kaggle` client, from its hashed lock. Run by the set-up for tests, or by
-// hand: node scripts/install-kaggle-cli.mjs. Dependency-free; does nothing when the environment is already made from this lock.
+// hand: node scripts/setup/install-kaggle-cli.mjs. Dependency-free; does nothing when the environment is already made from this lock.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const lockPath = join(root, 'local/kaggle/official-client.lock');
 const target = join(root, '.setup/kaggle-cli');
 const MINIMUM = [3, 11];
