@@ -16,7 +16,7 @@ const Environment = z.object({
   KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
   KAGGLE_AGENT_WORK_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_CACHE_DIR: z.string().min(1).optional(),
-  KAGGLE_AGENT_FOLDS_AT_ONCE: z.coerce.number().int().min(1).max(64).default(1),
+  KAGGLE_AGENT_FOLDS_AT_ONCE: z.coerce.number().int().min(1).max(64).default(2),
   HOSTNAME: z.string().min(1).optional(),
   KAGGLE_AGENT_POD_NAME: z.string().min(1).optional(),
 });

@@ -38,7 +38,7 @@ export interface RunContext {
   /** Downloaded data, kept between attempts and jobs of one machine. */
   readonly cacheDir: string;
   readonly threads: number;
-  /** How many folds run at a time, each with `threads` / this many threads. */
+  /** How many folds run at a time, at most; each gets its share of the threads. */
   readonly foldsAtOnce: number;
   readonly versions: Record<string, string>;
   /** Lines for people, kept with the result. */

@@ -72,7 +72,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       signal: options.signal,
       workDir: join(workDir, 'work'),
       cacheDir: options.cacheDir ?? join(workDir, 'cache'),
-      foldsAtOnce: 1,
+      foldsAtOnce: 2,
       print: options.onLine,
       versions: { node: process.versions.node },
       onFinished: (finished) => {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from kaggle_harness.server import serve  # noqa: E402  (the folder must be on the path first: -I leaves it out)
+from kaggle_harness.server import serve
 
 if __name__ == "__main__":
     sys.exit(serve())

@@ -12,9 +12,12 @@ export function drawScores(
   solutions: readonly SolutionReport[],
   options: { readonly direction: 'maximize' | 'minimize'; readonly bestNumber: number | null },
 ): string {
-  const graded = solutions.flatMap((solution) =>
-    solution.score === null ? [] : [{ number: solution.number, title: solution.title, ...solution.score }],
+  const all = solutions.flatMap((solution) =>
+    solution.score === null ? [] : [{ number: solution.number, kind: solution.kind, ...solution.score }],
   );
+  // The constant would flatten the models when they are any good; the table has it.
+  const models = all.filter((solution) => solution.kind !== 'baseline');
+  const graded = models.length >= 2 ? models : all;
   if (graded.length < 2) return '';
   const low = Math.min(...graded.map((solution) => solution.low));
   const high = Math.max(...graded.map((solution) => solution.high));

@@ -8,6 +8,7 @@ import { cleanText } from '../log.ts';
 import { forEachLimited } from '#core/concurrency.ts';
 
 const MAX_LOG_CHARS = 512 * 1024;
+const MAX_SHARED_BYTES = 256 * 1024 * 1024;
 
 /** A program to be run over all folds. */
 export interface Program {
@@ -41,8 +42,7 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   await writeFile(paramsFile, JSON.stringify(program.params));
   const work = createWork(run, task, { ...program, home, paramsFile });
   try {
-    const atOnce = Math.min(run.foldsAtOnce, run.threads);
-    await forEachLimited(task.folds.runs, atOnce, work.runOne);
+    await forEachLimited(task.folds.runs, chooseFoldsAtOnce(run, task), work.runOne);
     if (work.failure() === null && task.folds.final_run !== null) await work.runFinal(task.folds.final_run);
   } finally {
     await rm(home, { recursive: true, force: true });
@@ -50,7 +50,19 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   return work.outcome();
 }
 
+/**
+ * Two folds with one thread each took half the processor time of one fold with two threads (measured on two cores), so folds share the
+ * threads; large data go one at a time, since each run holds its own copy.
+ */
+function chooseFoldsAtOnce(run: RunContext, task: Task): number {
+  const bytes = task.data.reduce((sum, file) => sum + file.bytes, 0);
+  return bytes > MAX_SHARED_BYTES ? 1 : Math.min(run.foldsAtOnce, run.threads);
+}
+
 function createWork(run: RunContext, task: Task, program: Program & { readonly home: string; readonly paramsFile: string }) {
+  const atOnce = chooseFoldsAtOnce(run, task);
+  // The same for every run of a solution, the final one too (solution contract, section 1).
+  const threads = Math.max(1, Math.floor(run.threads / atOnce));
   const grades: FoldGrade[] = [];
   let failure: string | null = null;
   let trainS = 0;
@@ -68,14 +80,14 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     logText.push(lines);
   };
 
-  const execute = async (folders: RunFolders, threads: number): Promise<string | null> => {
+  const execute = async (folders: RunFolders): Promise<string | null> => {
     throwIfStopped(run.signal);
     const outDir = join(program.home, folders.run_id, 'out');
     const scratchDir = join(program.home, folders.run_id, 'scratch');
     await mkdir(outDir, { recursive: true });
     await mkdir(scratchDir, { recursive: true });
     const outcome = await run.stopwatch.measure('train', () =>
-      startRun(run, task, program, { folders, outDir, scratchDir, threads, keepOutput }),
+      startRun(run, task, program, { folders, outDir, scratchDir, threads, atOnce, keepOutput }),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
@@ -89,7 +101,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const left = task.folds.runs.length - grades.length;
     const finalS = task.folds.final_run === null ? 0 : 1.5 * slowestS;
     const meanS = trainS / Math.max(1, grades.length);
-    const neededS = meanS * Math.ceil(left / Math.min(run.foldsAtOnce, run.threads)) * MARGIN + finalS;
+    const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
     const leftS = run.deadline.workS();
     if (left > 0 && neededS > leftS) {
       failure ??= `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
@@ -99,7 +111,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     failure: () => failure,
     async runOne(folders: RunFolders): Promise<void> {
       if (failure !== null) return;
-      const outDir = await execute(folders, Math.max(1, Math.floor(run.threads / Math.min(run.foldsAtOnce, run.threads))));
+      const outDir = await execute(folders);
       if (outDir === null) return;
       const params = { solution: program.number, run_id: folders.run_id, out_dir: outDir };
       const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
@@ -110,7 +122,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
       run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
     },
     async runFinal(folders: RunFolders): Promise<void> {
-      const outDir = await execute(folders, run.threads);
+      const outDir = await execute(folders);
       if (outDir === null) return;
       const reply = await run.stopwatch.measure('grade', () =>
         callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }),
@@ -136,10 +148,10 @@ async function startRun(
     readonly outDir: string;
     readonly scratchDir: string;
     readonly threads: number;
+    readonly atOnce: number;
     readonly keepOutput: (runId: string, chunk: string) => void;
   },
 ): Promise<RunOutcome> {
-  const atOnce = Math.min(run.foldsAtOnce, run.threads);
   return run.sandbox.run({
     program: program.path,
     trainDir: place.folders.train_dir,
@@ -151,7 +163,7 @@ async function startRun(
     threads: place.threads,
     timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
     // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
-    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / atOnce),
+    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / place.atOnce),
     onOutput: (chunk) => place.keepOutput(place.folders.run_id, chunk),
     signal: run.signal,
   });

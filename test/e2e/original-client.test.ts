@@ -67,46 +67,52 @@ test.serial('POST /run?url= does what the original only advertised', async (t) =
   t.is(done.body['kaggle_url'], TITANIC);
 });
 
-test.serial('a job is followed by polling to its submission: lower-case states, 400 while unfinished, then the file as an attachment', async (t) => {
-  const client = await startClient(t, { cap: 1 });
-  const blocker = readJobId(await client.run({ kaggle_url: TITANIC, hint: ENDLESS }));
-  await waitForStatus(client, blocker, 'running');
-  const id = readJobId(await client.run({ kaggle_url: TITANIC, priority: 2, resources: { cpu: '1', memory: '2Gi' } }));
+test.serial(
+  'a job is followed by polling to its submission: lower-case states, 400 while unfinished, then the file as an attachment',
+  async (t) => {
+    const client = await startClient(t, { cap: 1 });
+    const blocker = readJobId(await client.run({ kaggle_url: TITANIC, hint: ENDLESS }));
+    await waitForStatus(client, blocker, 'running');
+    const id = readJobId(await client.run({ kaggle_url: TITANIC, priority: 2, resources: { cpu: '1', memory: '2Gi' } }));
 
-  const pending = await client.submission(id);
-  t.is(pending.status, 400);
-  t.is(pending.body['detail'], 'Job is not complete. Current status: pending');
-  const running = await client.submission(blocker);
-  t.is(running.status, 400);
-  t.is(running.body['detail'], 'Job is not complete. Current status: running');
-  const live = await client.status(blocker);
-  t.like(live.body['job_metadata'], { pod_phase: 'Running', priority: 0 });
-  t.is(typeof live.body['k8s_pod_name'], 'string');
+    const pending = await client.submission(id);
+    t.is(pending.status, 400);
+    t.is(pending.body['detail'], 'Job is not complete. Current status: pending');
+    const running = await client.submission(blocker);
+    t.is(running.status, 400);
+    t.is(running.body['detail'], 'Job is not complete. Current status: running');
+    const live = await client.status(blocker);
+    t.like(live.body['job_metadata'], { pod_phase: 'Running', priority: 0 });
+    t.is(typeof live.body['k8s_pod_name'], 'string');
 
-  t.is((await client.cancel(blocker)).status, 200);
-  const { body } = await waitForStatus(client, id, 'success');
-  t.like(body, {
-    job_id: id,
-    kaggle_url: TITANIC,
-    competition_name: 'titanic',
-    resources_requested: { cpu: '1', memory: '2Gi' },
-    resources_used: {},
-    job_metadata: { priority: 2 },
-  });
-  const times = ['created_at', 'queued_at', 'started_at', 'completed_at'].map((name) => Date.parse(String(body[name])));
-  t.deepEqual(times, times.toSorted((left, right) => left - right));
-  t.is(typeof body['progress'], 'string');
+    t.is((await client.cancel(blocker)).status, 200);
+    const { body } = await waitForStatus(client, id, 'success');
+    t.like(body, {
+      job_id: id,
+      kaggle_url: TITANIC,
+      competition_name: 'titanic',
+      resources_requested: { cpu: '1', memory: '2Gi' },
+      resources_used: {},
+      job_metadata: { priority: 2 },
+    });
+    const times = ['created_at', 'queued_at', 'started_at', 'completed_at'].map((name) => Date.parse(String(body[name])));
+    t.deepEqual(
+      times,
+      times.toSorted((left, right) => left - right),
+    );
+    t.is(typeof body['progress'], 'string');
 
-  const file = await client.submission(id);
-  t.is(file.status, 200);
-  t.regex(file.headers.get('content-type') ?? '', /^text\/csv/);
-  t.regex(file.headers.get('content-disposition') ?? '', /^attachment; filename="?submission\.csv"?/);
-  t.truthy(file.headers.get('etag'));
-  t.true(file.text.startsWith('id,y\n'));
-  const cancelled = await client.submission(blocker);
-  t.is(cancelled.status, 400);
-  t.is(cancelled.body['detail'], 'Job is not complete. Current status: cancelled');
-});
+    const file = await client.submission(id);
+    t.is(file.status, 200);
+    t.regex(file.headers.get('content-type') ?? '', /^text\/csv/);
+    t.regex(file.headers.get('content-disposition') ?? '', /^attachment; filename="?submission\.csv"?/);
+    t.truthy(file.headers.get('etag'));
+    t.true(file.text.startsWith('id,y\n'));
+    const cancelled = await client.submission(blocker);
+    t.is(cancelled.status, 400);
+    t.is(cancelled.body['detail'], 'Job is not complete. Current status: cancelled');
+  },
+);
 
 test.serial('a job that nobody knows is 404 "Job … not found" at every door, whatever the id looks like', async (t) => {
   const client = await startClient(t);
@@ -207,18 +213,21 @@ test.serial('GET /health counts waiting and running jobs; GET /cluster/nodes nam
   t.is((await client.request('GET', '/docs')).status, 200);
 });
 
-test.serial("the original's load test passes: 50 POSTs at once, ten competitions in rotation, priority i % 3; the first ten are polled to their end", async (t) => {
-  const client = await startClient(t);
-  const replies = await Promise.all(
-    Array.from({ length: 50 }, (_, index) =>
-      client.run({ kaggle_url: TEN_COMPETITIONS[index % TEN_COMPETITIONS.length], priority: index % 3 }),
-    ),
-  );
-  t.deepEqual(new Set(replies.map((reply) => reply.status)), new Set([201]));
-  const ids = replies.map(readJobId);
-  t.is(new Set(ids).size, 50);
-  t.is(new Set(replies.map((reply) => reply.body['k8s_job_name'])).size, 50);
-  for (const id of ids.slice(0, 10)) await waitForStatus(client, id, 'success');
-  for (const id of ids) await waitForStatus(client, id, 'success');
-  t.is((await client.jobs('?status_filter=success')).body['total'], 50);
-});
+test.serial(
+  "the original's load test passes: 50 POSTs at once, ten competitions in rotation, priority i % 3; the first ten are polled to their end",
+  async (t) => {
+    const client = await startClient(t);
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        client.run({ kaggle_url: TEN_COMPETITIONS[index % TEN_COMPETITIONS.length], priority: index % 3 }),
+      ),
+    );
+    t.deepEqual(new Set(replies.map((reply) => reply.status)), new Set([201]));
+    const ids = replies.map(readJobId);
+    t.is(new Set(ids).size, 50);
+    t.is(new Set(replies.map((reply) => reply.body['k8s_job_name'])).size, 50);
+    for (const id of ids.slice(0, 10)) await waitForStatus(client, id, 'success');
+    for (const id of ids) await waitForStatus(client, id, 'success');
+    t.is((await client.jobs('?status_filter=success')).body['total'], 50);
+  },
+);

@@ -84,7 +84,9 @@ def _combine(task: Task, spaced: list[Array], weights: Array) -> Array:
             if task.metric_id.startswith("rmsle"):
                 out[:, part] = np.expm1(out[:, part])
         elif _is_log(task):
-            out[:, part] = metrics.probabilities(np.exp(out[:, part])) if target.stop - target.start > 1 else 1 / (1 + np.exp(-out[:, part]))
+            out[:, part] = (
+                metrics.probabilities(np.exp(out[:, part])) if target.stop - target.start > 1 else 1 / (1 + np.exp(-out[:, part]))
+            )
     return out
 
 

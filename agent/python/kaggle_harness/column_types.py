@@ -55,7 +55,7 @@ def type_column(text: pa.ChunkedArray, decimal: str = ".") -> TypedColumn:
     distinct = pc.count_distinct(values, mode="only_valid").as_py()
     if distinct + (values.null_count > 0) <= 1:
         return TypedColumn("constant", values)
-    lowered = set(str(v).lower() for v in pc.unique(values.slice(0, _SAMPLE_ROWS)).to_pylist() if v is not None)
+    lowered = {str(v).lower() for v in pc.unique(values.slice(0, _SAMPLE_ROWS)).to_pylist() if v is not None}
     if distinct <= 4 and lowered <= {"true", "false"}:
         low = pc.utf8_lower(values)
         if pc.all(pc.is_in(pc.drop_null(low), value_set=pa.array(["true", "false"]))).as_py():

@@ -43,7 +43,9 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     plan = plan_targets(data.train, data.test, shape, metric_id)
     warnings += plan.warnings
     if any(t.name in ("key", "key_") for t in plan.targets):
-        raise BadInput(f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.')
+        raise BadInput(
+            f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.'
+        )
     _check_ids(data, shape, id_columns)
     target_names = {t.name for t in plan.targets}
     missing = sum(int(data.train.column(name).null_count) for name in target_names)
@@ -106,7 +108,9 @@ def _check_ids(data: DataFiles, shape: SubmissionShape, id_columns: list[str]) -
         counts = pc.value_counts(keys)
         twice = pc.filter(counts.field("values"), pc.greater(counts.field("counts"), 1))
         if len(twice):
-            raise BadInput(f'{shown(data.test.name)}: the id "{shown(twice[0].as_py())}" occurs more than once; ids must name one row each.')
+            raise BadInput(
+                f'{shown(data.test.name)}: the id "{shown(twice[0].as_py())}" occurs more than once; ids must name one row each.'
+            )
 
 
 def join_keys(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -149,5 +153,3 @@ def _submission(data: DataFiles, shape: SubmissionShape, plan: TargetPlan, metri
         "row_count": rows,
         "form": form,
     }
-
-

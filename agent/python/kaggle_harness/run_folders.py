@@ -88,7 +88,9 @@ def _fresh_groups(task: Task, rng: np.random.Generator) -> pa.Array | None:
     return pa.array(rng.permutation(len(names))[codes] + 1)
 
 
-def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], groups: pa.Array | None, labels: dict[str, pa.Array]) -> pa.Table:
+def _visible(
+    task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], groups: pa.Array | None, labels: dict[str, pa.Array]
+) -> pa.Table:
     index = pa.array(rows)
     columns: dict[str, pa.ChunkedArray | pa.Array] = {KEY: pa.array(keys)}
     for name in task.features.column_names:

@@ -56,7 +56,9 @@ def _read_csv(path: Path, names: list[str], rows: int) -> pa.Table:
         raise BadOutput(f"{name} has a column twice in its header")
     missing = [n for n in [KEY, *names] if n not in got]
     if missing:
-        raise BadOutput(f'{name} lacks the column "{shown(missing[0])}"; expected {KEY} and {shown(", ".join(names), 120)}, got {shown(", ".join(got), 120)}')
+        raise BadOutput(
+            f'{name} lacks the column "{shown(missing[0])}"; expected {KEY} and {shown(", ".join(names), 120)}, got {shown(", ".join(got), 120)}'
+        )
     unknown = [n for n in got if n not in names and n != KEY]
     if unknown:
         raise BadOutput(f'{name} has an unknown column "{shown(unknown[0])}"; expected only {KEY} and {shown(", ".join(names), 120)}')
@@ -90,7 +92,9 @@ def _positions(table: pa.Table, keys: NDArray[np.int64], name: str) -> NDArray[n
     found = pc.index_in(given, value_set=pa.array(keys))
     if found.null_count:
         first = int(np.flatnonzero(found.is_null().to_numpy())[0])
-        raise BadOutput(f"{name}: {found.null_count} unknown keys, the first is {given[first].as_py()} in row {first + 1}; use the keys of rows.csv")
+        raise BadOutput(
+            f"{name}: {found.null_count} unknown keys, the first is {given[first].as_py()} in row {first + 1}; use the keys of rows.csv"
+        )
     positions = found.to_numpy(zero_copy_only=False).astype(np.int64)
     counts = np.bincount(positions, minlength=len(keys))
     if (counts > 1).any():
@@ -108,7 +112,9 @@ def _numbers(column: pa.ChunkedArray, column_name: str, file_name: str) -> NDArr
     array = values.to_numpy(zero_copy_only=False).astype(np.float64)
     bad = ~np.isfinite(array)
     if bad.any():
-        raise BadOutput(f'{file_name}: column "{shown(column_name)}" is empty, NaN or infinite in {int(bad.sum())} rows, first in row {int(np.argmax(bad)) + 1}')
+        raise BadOutput(
+            f'{file_name}: column "{shown(column_name)}" is empty, NaN or infinite in {int(bad.sum())} rows, first in row {int(np.argmax(bad)) + 1}'
+        )
     if np.abs(array).max(initial=0) > 1e300:
         raise BadOutput(f'{file_name}: column "{shown(column_name)}" holds a number beyond 1e300')
     return array
@@ -132,12 +138,12 @@ def _predictions(table: pa.Table, layout: Layout, positions: NDArray[np.int64], 
         codes = pc.index_in(column, value_set=pa.array(target.classes))
         if codes.null_count:
             first = int(np.flatnonzero(codes.is_null().to_numpy())[0])
-            raise BadOutput(f'predictions.csv: row {first + 1} has "{shown(column[first].as_py())}", which is no class of "{shown(target.name)}"')
+            raise BadOutput(
+                f'predictions.csv: row {first + 1} has "{shown(column[first].as_py())}", which is no class of "{shown(target.name)}"'
+            )
         chosen = codes.to_numpy(zero_copy_only=False).astype(np.int64)
         if target.stop - target.start == 1:
             scores[positions, target.start] = chosen
         else:
             scores[positions, target.start + chosen] = 1.0
     return scores
-
-

@@ -146,7 +146,9 @@ class Session:
         kept = [self._need_solution(m) for m in members]
         for member in kept:
             if member.evaluation is None or not member.is_raw or member.number == 0:
-                raise Refused(f"solution {member.number} cannot be blended: it is not finished, or it wrote decisions instead of raw scores")
+                raise Refused(
+                    f"solution {member.number} cannot be blended: it is not finished, or it wrote decisions instead of raw scores"
+                )
         made = blend_part.blend(task, folds, [m.oof for m in kept], [m.test_scores() for m in kept])
         new = empty_solution(task, solution)
         new.oof, new.final, new.decoder = made.oof, made.test, made.measured.decoder
@@ -200,13 +202,21 @@ class Session:
         task, checks = self._need_task(), []
         metric = METRICS[task.metric_id]
         perfect = measured.score >= 0.9999 if metric.direction == "maximize" else measured.score <= 1e-9
-        checks.append({"name": "not perfect", "ok": not perfect, "detail": "the score is perfect: look for a leak" if perfect else "the score leaves room"})
+        checks.append(
+            {
+                "name": "not perfect",
+                "ok": not perfect,
+                "detail": "the score is perfect: look for a leak" if perfect else "the score leaves room",
+            }
+        )
         test = solution.test_scores()
         if test is not None and solution.number != 0:
             oof = solution.oof[~np.isnan(solution.oof[:, 0])]
             spread = np.maximum(oof.std(axis=0), 1e-9)
             shift = float(np.max(np.abs(oof.mean(axis=0) - test.mean(axis=0)) / spread))
-            checks.append({"name": "test like out-of-fold", "ok": shift < 0.5, "detail": f"means differ by at most {shift:.2f} standard deviations"})
+            checks.append(
+                {"name": "test like out-of-fold", "ok": shift < 0.5, "detail": f"means differ by at most {shift:.2f} standard deviations"}
+            )
         return checks
 
     def _read(self, data_dir: str, again: bool = False) -> Competition:

@@ -49,7 +49,12 @@ def load_state(task: Task, folds: Folds, path: Path) -> list[Solution]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             meta = json.loads(bytes(arrays["meta"]).decode())
-            if (meta["version"], meta["folds"], meta["metric"], meta["columns"]) != (1, folds.digest(), task.metric_id, task.layout.columns):
+            if (meta["version"], meta["folds"], meta["metric"], meta["columns"]) != (
+                1,
+                folds.digest(),
+                task.metric_id,
+                task.layout.columns,
+            ):
                 raise Refused("the saved state belongs to another task, other folds or another metric; start without it")
             return [_solution(task, entry, arrays) for entry in meta["solutions"]]
     except (ValueError, KeyError, TypeError, OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
@@ -77,5 +82,3 @@ def _solution(task: Task, entry: dict[str, Any], arrays: Any) -> Solution:
     return Solution(
         number, oof, test, int(entry["test_count"]), final, bool(entry["is_raw"]), set(), float(entry["seconds"]), entry["evaluation"], entry["decoder"]
     )  # fmt: skip
-
-

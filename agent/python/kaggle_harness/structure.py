@@ -20,7 +20,9 @@ _ENTITY = re.compile(
     r"(^|_|\s)(subject|patient|user|customer|client|group|session|household|family|author|speaker|site|product|store|machine|engine|device|unit)(_?id|_?no|_?number)?$",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour)(_?(num|id|no|index))?$", re.IGNORECASE)
+_TIME_NAME = re.compile(
+    r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour)(_?(num|id|no|index))?$", re.IGNORECASE
+)
 
 
 def find_group_column(competition: Competition, columns: list[str], id_columns: list[str]) -> str | None:

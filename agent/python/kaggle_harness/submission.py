@@ -108,7 +108,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> str:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

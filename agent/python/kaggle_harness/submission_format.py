@@ -65,7 +65,11 @@ def _from_sample(data: DataFiles) -> SubmissionShape:
         key = next((c for c in sample.columns if _tied_column(sample, c, data.test)), None)
         if key is None:
             first = sample.columns[0]
-            if sample.rows == data.test.rows and first.lower() in ("id", "row", "row_id", "index", "") and _is_counter(sample.column(first)):
+            if (
+                sample.rows == data.test.rows
+                and first.lower() in ("id", "row", "row_id", "index", "")
+                and _is_counter(sample.column(first))
+            ):
                 key = first
             else:
                 raise BadInput(
@@ -83,7 +87,9 @@ def _is_empty(column: pa.ChunkedArray) -> bool:
 
 
 def _is_counter(column: pa.ChunkedArray) -> bool:
-    return pc.all(pc.match_substring_regex(pc.fill_null(column, ""), r"^\d+$")).as_py() is True and pc.count_distinct(column).as_py() == len(column)
+    return pc.all(pc.match_substring_regex(pc.fill_null(column, ""), r"^\d+$")).as_py() is True and pc.count_distinct(
+        column
+    ).as_py() == len(column)
 
 
 def _ids_agree(sample: pa.ChunkedArray, test: pa.ChunkedArray) -> bool:
@@ -118,9 +124,11 @@ def find_key_column(test: TextTable, train: TextTable) -> str | None:
 
 def is_id_name(name: str) -> bool:
     """Whether a column name says that it holds ids."""
-    return re.search(r"(^|[_\s.-])(id|key|uuid|guid)$|^id([_\s]|$)|[a-z]I[dD]$|^(row|index|unnamed: 0|column_1)$", name, re.IGNORECASE if len(name) < 4 else 0) is not None or (
-        name.lower() in ("id", "key", "uid", "rowid", "index")
-    )
+    return re.search(
+        r"(^|[_\s.-])(id|key|uuid|guid)$|^id([_\s]|$)|[a-z]I[dD]$|^(row|index|unnamed: 0|column_1)$",
+        name,
+        re.IGNORECASE if len(name) < 4 else 0,
+    ) is not None or (name.lower() in ("id", "key", "uid", "rowid", "index"))
 
 
 def find_header_in_text(text: str, test_columns: list[str], train_columns: list[str]) -> list[str] | None:

@@ -1,5 +1,6 @@
 """Reads a table as text: every cell a string, empty cells null. Types are judged later, for train and test together."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,10 @@ def _parse(text: bytes, name: str, separator: str, header: list[str]) -> pa.Tabl
             read_options=pa_csv.ReadOptions(column_names=generated, block_size=limits.BLOCK_BYTES, use_threads=threads),
             parse_options=pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=on_invalid),
             convert_options=pa_csv.ConvertOptions(
-                column_types={g: pa.string() for g in generated}, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+                column_types={g: pa.string() for g in generated},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
             ),
         )
 
@@ -90,10 +94,8 @@ def _parse(text: bytes, name: str, separator: str, header: list[str]) -> pa.Tabl
         if not ragged:
             raise BadInput(f"{shown(name)} cannot be read as a table: {shown(error, 160)}") from error
     ragged.clear()
-    try:
+    with contextlib.suppress(pa.ArrowInvalid):
         parse(False)
-    except pa.ArrowInvalid:
-        pass
     number, actual, expected = ragged[0] if ragged else (None, 0, len(header))
     where = f"row {number - 1}" if number is not None else "a row"
     raise BadInput(f"{shown(name)}: {where} has {actual} cells where the header has {expected}; quote cells that hold the separator.")

@@ -54,7 +54,9 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
         found = _class_columns(train, only_train, shape)
         if found is None:
             missing = next(c for c, n in zip(shape.value_columns, named, strict=True) if n is None)
-            raise BadInput(f'The submission column "{shown(missing)}" is neither a column of {shown(train.name)} nor a class of its target.')
+            raise BadInput(
+                f'The submission column "{shown(missing)}" is neither a column of {shown(train.name)} nor a class of its target.'
+            )
         target, mapping = found
         return TargetPlan([target], "class_columns", mapping, warnings)
     column = _single_target(only_train, train, shape)
@@ -93,7 +95,9 @@ def _class_columns(train: TextTable, only_train: list[str], shape: SubmissionSha
                 classes = [m for m in mapping.values() if m is not None]
                 unseen = [label for label in labels if label not in classes]
                 if unseen:
-                    raise BadInput(f'{shown(train.name)}: the label "{shown(unseen[0])}" of "{shown(column)}" has no column in the submission.')
+                    raise BadInput(
+                        f'{shown(train.name)}: the label "{shown(unseen[0])}" of "{shown(column)}" has no column in the submission.'
+                    )
                 kind = "binary" if len(classes) == 2 else "multiclass"
                 return Target(column, kind, classes), {k: v for k, v in mapping.items() if v is not None}
     return None
@@ -136,7 +140,9 @@ def make_target(train: TextTable, name: str, metric_id: str | None) -> Target:
     if needs is None and is_number and not (distinct == 2 or (whole and distinct <= 30 and distinct * 10 <= train.rows)):
         return Target(name, "regression", None)
     if distinct == 1:
-        raise BadInput(f'{shown(train.name)}: the target "{shown(name)}" has a single value ("{shown(labels[0])}"); there is nothing to learn.')
+        raise BadInput(
+            f'{shown(train.name)}: the target "{shown(name)}" has a single value ("{shown(labels[0])}"); there is nothing to learn.'
+        )
     if distinct > limits.CLASSES:
         raise BadInput(f'{shown(train.name)}: the target "{shown(name)}" has {distinct} classes; the limit is {limits.CLASSES}.')
     longest = max(len(v) for v in labels)

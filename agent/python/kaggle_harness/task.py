@@ -92,9 +92,13 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
     for target in profile["targets"]:
         is_number = target["type"] == "regression"
         if (needs == "value") != is_number and needs != "gini":
-            raise Refused(f'the metric {metric_id} needs {"numbers" if needs == "value" else "classes"}, but the target "{shown(target["name"])}" is {target["type"]}: make the profile again with this metric')
+            raise Refused(
+                f'the metric {metric_id} needs {"numbers" if needs == "value" else "classes"}, but the target "{shown(target["name"])}" is {target["type"]}: make the profile again with this metric'
+            )
         if target["classes"] and len(target["classes"]) > 2 and metric_id in ("f1", "gini"):
-            raise Refused(f'the metric {metric_id} is for two classes, but the target "{shown(target["name"])}" has {len(target["classes"])}')
+            raise Refused(
+                f'the metric {metric_id} is for two classes, but the target "{shown(target["name"])}" has {len(target["classes"])}'
+            )
 
 
 def _tells(competition: Competition, column: str) -> bool:
@@ -120,7 +124,9 @@ def _labels(competition: Competition, targets: list[dict[str, Any]]) -> tuple[li
             unknown = np.flatnonzero((codes.is_null().to_numpy()) & ~(column.is_null().to_numpy()))
             if len(unknown):
                 row = int(unknown[0])
-                raise BadInput(f'{shown(train.name)}: row {row + 1} has the label "{shown(column[row].as_py())}", which is no class of "{shown(target["name"])}".')
+                raise BadInput(
+                    f'{shown(train.name)}: row {row + 1} has the label "{shown(column[row].as_py())}", which is no class of "{shown(target["name"])}".'
+                )
             filled = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
             present &= filled >= 0
             values = filled.astype(np.int64)

@@ -47,8 +47,14 @@ def _add(checks: Checks, name: str, ok: bool, detail: str) -> bool:
 def _check_table(task: Task, competition: Competition, table: TextTable, raw: bytes, checks: Checks) -> None:
     schema = task.profile["submission"]
     first_line = decode_text(raw, table.name)[0].split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", errors="replace")
-    same = table.columns == [c.strip() for c in schema["columns"]] and (len(table.columns) == 1 or table.format.separator == schema["separator"])
-    detail = f"{len(table.columns)} columns" if same else f"expected {shown(schema['separator'].join(schema['columns']), 150)}; got {shown(first_line, 150)}"
+    same = table.columns == [c.strip() for c in schema["columns"]] and (
+        len(table.columns) == 1 or table.format.separator == schema["separator"]
+    )
+    detail = (
+        f"{len(table.columns)} columns"
+        if same
+        else f"expected {shown(schema['separator'].join(schema['columns']), 150)}; got {shown(first_line, 150)}"
+    )
     if not _add(checks, "header", same, detail):
         return
     expected = len(task.submission_rows)
@@ -60,7 +66,12 @@ def _check_table(task: Task, competition: Competition, table: TextTable, raw: by
     if schema["form"] == "class_columns" and all(c["ok"] for c in checks):
         sums = sum(_numbers(table, c) for c in schema["target_columns"])
         off = int(np.sum(np.abs(sums - 1) > 1e-3))
-        _add(checks, "rows sum to 1", off == 0, "every row" if off == 0 else f"{off} rows do not, the first is row {int(np.argmax(np.abs(sums - 1) > 1e-3)) + 1}")
+        _add(
+            checks,
+            "rows sum to 1",
+            off == 0,
+            "every row" if off == 0 else f"{off} rows do not, the first is row {int(np.argmax(np.abs(sums - 1) > 1e-3)) + 1}",
+        )
     _warn(task, competition, table, checks)
 
 
@@ -110,7 +121,12 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
         low, high = float(values.min()), float(values.max())
         _add(checks, f"range of {shown(column)}", low >= 0 and high <= 1, f"from {low:.6g} to {high:.6g}; probabilities lie in 0 to 1")
     if schema["form"] == "value" and task.metric_id.startswith("rmsle") and not len(bad):
-        _add(checks, f"range of {shown(column)}", float(values.min()) >= 0, f"the smallest is {float(values.min()):.6g}; this metric needs 0 or more")
+        _add(
+            checks,
+            f"range of {shown(column)}",
+            float(values.min()) >= 0,
+            f"the smallest is {float(values.min()):.6g}; this metric needs 0 or more",
+        )
 
 
 def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks) -> None:
@@ -126,6 +142,9 @@ def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks
         for i, (column, target) in enumerate(zip(columns, task.layout.targets, strict=True)):
             shares = np.bincount(task.truth[i], minlength=len(target.classes or [])) / task.n_train
             counts = {v["values"]: v["counts"] for v in pc.value_counts(table.column(column)).to_pylist()}
-            texts = class_texts(target.classes or [], [] if sample is None or column not in sample.columns else [v for v in sample.column(column).unique().to_pylist() if v])
+            texts = class_texts(
+                target.classes or [],
+                [] if sample is None or column not in sample.columns else [v for v in sample.column(column).unique().to_pylist() if v],
+            )
             far = max((abs(counts.get(t, 0) / table.rows - s) for t, s in zip(texts, shares, strict=True)), default=0.0)
             _add(checks, f"{WARNING}class shares of {shown(column)}", far <= 0.25, f"largest distance to the training shares: {far:.2f}")

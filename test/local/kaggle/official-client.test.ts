@@ -24,7 +24,8 @@ async function openClient(
   port: number,
   credentials: Record<string, string>,
 ): Promise<{ dir: string; ask: (...args: string[]) => Promise<Answer> }> {
-  if (!existsSync(executable)) throw new Error('The official kaggle client is not installed. Run: node scripts/setup/install-kaggle-cli.mjs');
+  if (!existsSync(executable))
+    throw new Error('The official kaggle client is not installed. Run: node scripts/setup/install-kaggle-cli.mjs');
   const dir = await makeTempDir(t);
   const home = join(dir, 'home');
   await mkdir(home);

@@ -72,7 +72,9 @@ def target_space(target, y):
         return (lambda v: v), (lambda v: v)
     centred = y - y.mean()
     skew = float(np.mean(centred**3) / max(np.std(y) ** 3, 1e-12))
-    if relative or (skew > 1.0 and y.min() >= 0 and METRIC in ("rmse", "mae", "r2", "spearman", "pearson") and PARAMS.get("log_target", False)):
+    if relative or (
+        skew > 1.0 and y.min() >= 0 and METRIC in ("rmse", "mae", "r2", "spearman", "pearson") and PARAMS.get("log_target", False)
+    ):
         return np.log1p, (lambda v: np.expm1(np.minimum(v, 700)))
     return (lambda v: v), (lambda v: v)
 
