@@ -26,6 +26,7 @@ import { planSolutions } from './phases/plan.ts';
 import { protectFolders } from './search/run-folds.ts';
 import { replayJournal } from './journal/replay.ts';
 import { startDeadline } from './deadline.ts';
+import type { Stopwatch } from './stopwatch.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { startVoice } from './voice.ts';
 
@@ -66,6 +67,7 @@ export interface AgentParams {
 export async function runAgent(params: AgentParams): Promise<number> {
   const { spec, store, clock } = params;
   const deadline = startDeadline(clock, spec.remainingS);
+  const stopwatch = startStopwatch(clock);
   try {
     await claimAttempt(store, spec.jobId, spec.attempt, params.identity);
   } catch (error) {
@@ -77,7 +79,7 @@ export async function runAgent(params: AgentParams): Promise<number> {
   const voice = startVoice({ ...describeSpeaker(params), remainingS: deadline.remainingS, onLost: (error) => lost.abort(error) });
   const signal = AbortSignal.any([params.signal, lost.signal]);
   try {
-    await work(params, { deadline, log, voice, signal });
+    await work(params, { deadline, stopwatch, log, voice, signal });
     return await leave(voice, log, EXIT.ok, null);
   } catch (error) {
     return await explainEnd({ error, lost: lost.signal, log, voice });
@@ -86,6 +88,7 @@ export async function runAgent(params: AgentParams): Promise<number> {
 
 interface AttemptParts {
   readonly deadline: Deadline;
+  readonly stopwatch: Stopwatch;
   readonly log: JobLog;
   readonly voice: Voice;
   readonly signal: AbortSignal;
@@ -95,7 +98,6 @@ interface AttemptParts {
 async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
   const { deadline, log } = parts;
   const { spec, workDir } = params;
-  const stopwatch = startStopwatch(params.clock);
   await mkdir(join(workDir, 'harness'), { recursive: true });
   const threads = Math.max(1, Math.floor(spec.resources.cpuMillis / 1000));
   const harness = params.startHarness({ threads, onLog: (line) => log.output('harness', `${line}\n`) });
@@ -114,7 +116,6 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       harness,
       journal,
       earlier: replayJournal(earlier),
-      stopwatch,
       threads,
       versions: { ...params.versions },
       notes: [],

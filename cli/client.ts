@@ -14,6 +14,8 @@ export interface ClientOptions {
   readonly urls: ServiceUrls;
   readonly apiKey: string | null;
   readonly requestTimeoutMs?: number;
+  /** Ends every request: Ctrl-C. */
+  readonly signal?: AbortSignal;
 }
 
 /** Errors may come from a proxy in between: only these members are needed. */
@@ -130,15 +132,15 @@ export class ServiceClient {
     init: RequestInit = {},
     timeoutMs: number | null = this.#options.requestTimeoutMs ?? 30_000,
   ): Promise<Response> {
-    const signals = [init.signal, timeoutMs === null ? null : AbortSignal.timeout(timeoutMs)].filter(
-      (signal) => signal instanceof AbortSignal,
-    );
+    const timeout = timeoutMs === null ? null : AbortSignal.timeout(timeoutMs);
+    const signals = [init.signal, this.#options.signal, timeout].filter((signal) => signal instanceof AbortSignal);
     const headers = new Headers(init.headers);
     if (this.#options.apiKey !== null) headers.set('authorization', `Bearer ${this.#options.apiKey}`);
     let response: Response;
     try {
       response = await fetch(url, { ...init, headers, redirect: 'error', signal: AbortSignal.any(signals) });
     } catch (error) {
+      if (this.#options.signal?.aborted === true) throw new CliError('Interrupted.', EXIT_CODES.interrupted);
       throw new CliError(
         `No answer from ${new URL(url).origin}. Is the service running? Start it with "npm start", or name it with --url.`,
         EXIT_CODES.unavailable,

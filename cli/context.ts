@@ -32,7 +32,12 @@ export async function openContext(flags: unknown, env: CommandContext['env']): P
     result: readBaseUrl(options.resultUrl ?? options.url),
   };
   const apiKey = options.apiKeyFile === undefined ? (env['KAGGLE_AGENT_API_KEY'] ?? null) : await readKey(options.apiKeyFile);
-  return { client: new ServiceClient({ urls, apiKey }), console: processConsole(env), signal: controller.signal, env };
+  return {
+    client: new ServiceClient({ urls, apiKey, signal: controller.signal }),
+    console: processConsole(env),
+    signal: controller.signal,
+    env,
+  };
 }
 
 async function readKey(path: string): Promise<string> {

@@ -5,7 +5,7 @@ export type OutputFormat = 'table' | 'json' | 'name';
 
 /** Where a command writes: data to `out`, everything for a person to `progress`. */
 export interface Console {
-  readonly out: (text: string) => void;
+  readonly out: (data: string | Uint8Array) => void;
   readonly progress: (text: string) => void;
   /** True when progress goes to a terminal that can redraw a line. */
   readonly canRedraw: boolean;
@@ -16,7 +16,7 @@ export interface Console {
 export function processConsole(env: Readonly<Record<string, string | undefined>>): Console {
   const canRedraw = process.stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined;
   return {
-    out: (text) => void process.stdout.write(text),
+    out: (data) => void process.stdout.write(data),
     progress: (text) => void process.stderr.write(text),
     canRedraw,
     columns: process.stderr.columns ?? 120,
@@ -36,10 +36,16 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return `${lines.join('\n')}\n`;
 }
 
-/** Text from elsewhere may hold escape sequences: a terminal never gets them. */
+/** Text from elsewhere may hold escape sequences: a terminal never gets them. Lines and tabs go as well. */
 export function stripControls(text: string): string {
   // eslint-disable-next-line no-control-regex -- the control characters are the point
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+}
+
+/** The same for text of many lines, which stay. */
+export function stripEscapes(text: string): string {
+  // eslint-disable-next-line no-control-regex -- the control characters are the point
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
 /** Seconds as `42s`, `3m05s`, `1h02m`. */

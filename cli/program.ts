@@ -1,11 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
-import { demoCommand } from './commands/demo.ts';
 import { describeCommand, listCommand } from './commands/list.ts';
-import { doctorCommand } from './commands/doctor.ts';
 import { logsCommand } from './commands/logs.ts';
 import { resultCommand } from './commands/result.ts';
-import { solveCommand } from './commands/solve.ts';
 import { submitCommand } from './commands/submit.ts';
 import { watchCommand } from './commands/watch.ts';
 import type { CommandContext } from './context.ts';
@@ -29,20 +26,24 @@ export function buildProgram(env: Env): Command {
     .option('--debug', 'show the stack of an error')
     .showSuggestionAfterError(true)
     .showHelpAfterError('Use --help to see what there is.');
-  const run = <Arguments extends unknown[]>(action: (context: CommandContext, ...rest: Arguments) => Promise<number>) => {
-    return async (...rest: Arguments): Promise<void> => {
+  const run: Run =
+    (action) =>
+    async (...rest) => {
       const context = await openContext(program.opts(), env);
       process.exitCode = await action(context, ...rest);
     };
-  };
   addJobCommands(program, run);
   addLocalCommands(program, run);
   return program;
 }
 
-type Run = <Arguments extends unknown[]>(
-  action: (context: CommandContext, ...rest: Arguments) => Promise<number>,
-) => (...rest: Arguments) => Promise<void>;
+type Action<Arguments extends unknown[]> = (context: CommandContext, ...rest: Arguments) => Promise<number>;
+type Run = <Arguments extends unknown[]>(action: Action<Arguments>) => (...rest: Arguments) => Promise<void>;
+
+/** Loads a command only when it runs: those that bring the agent or the whole control plane would slow every other one down. */
+function lazily<Arguments extends unknown[]>(load: () => Promise<Action<Arguments>>): Action<Arguments> {
+  return async (context, ...rest) => (await load())(context, ...rest);
+}
 
 function addJobCommands(program: Command, run: Run): void {
   program
@@ -112,7 +113,7 @@ function addLocalCommands(program: Command, run: Run): void {
     .option('--json', 'one JSON object as the last line of stdout')
     .option('--out <folder>', 'where submission.csv and report.html go', 'demo-output')
     .option('--keep', 'keep the temporary folder')
-    .action(run(demoCommand));
+    .action(run(lazily(async () => (await import('./commands/demo.ts')).demoCommand)));
   program
     .command('solve')
     .description('the agent alone on a folder, a bundled competition or a URL; no control plane')
@@ -121,12 +122,12 @@ function addLocalCommands(program: Command, run: Run): void {
     .option('--time-limit <seconds>', 'seconds that the agent may use', parseInteger, 600)
     .option('--threads <n>', 'CPUs for the runs', parseInteger)
     .addOption(outputOption())
-    .action(run(solveCommand));
+    .action(run(lazily(async () => (await import('./commands/solve.ts')).solveCommand)));
   program
     .command('doctor')
     .description('what works here, and what to do about the rest')
     .addOption(outputOption())
-    .action(run(doctorCommand));
+    .action(run(lazily(async () => (await import('./commands/doctor.ts')).doctorCommand)));
 }
 
 function outputOption(): Option {

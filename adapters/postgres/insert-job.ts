@@ -31,7 +31,8 @@ WITH ${key.cte} j AS (
 SELECT ${selectJob('j')} FROM j`;
 }
 
-const INSERT: Statement = { name: 'insert-job', text: buildInsert({ cte: '', where: '' }) };
+/** What `insertJob` runs for a job without keys; the benchmark gives it to pgbench. */
+export const INSERT: Statement = { name: 'insert-job', text: buildInsert({ cte: '', where: '' }) };
 
 const INSERT_WITH_KEY: Statement = {
   name: 'insert-job-with-key',

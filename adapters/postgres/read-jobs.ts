@@ -13,7 +13,8 @@ import type { JobRow } from './rows.ts';
 import { JOB_COLUMNS, selectJob, toJob } from './rows.ts';
 import type { Tables } from './tables.ts';
 
-const GET: Statement = { name: 'get-job', text: `SELECT ${selectJob('jobs')} FROM jobs WHERE id = $1` };
+/** What `getJob` runs; the benchmark gives it to a bare express handler. */
+export const GET: Statement = { name: 'get-job', text: `SELECT ${selectJob('jobs')} FROM jobs WHERE id = $1` };
 
 const Cursor = z.strictObject({ at: z.int().min(-8_640_000_000_000_000).max(8_640_000_000_000_000), id: z.uuid() });
 

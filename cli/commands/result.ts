@@ -31,7 +31,7 @@ async function downloadFile(
 ): Promise<number> {
   const source = Readable.fromWeb(await context.client.openFile(params.jobId, params.file, params.query));
   if (params.to === '-') {
-    for await (const chunk of source) context.console.out(Buffer.from(chunk).toString('utf8'));
+    for await (const chunk of source) context.console.out(Buffer.from(chunk));
     return EXIT_CODES.ok;
   }
   const isFolder = await stat(params.to).then(

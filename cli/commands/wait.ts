@@ -25,7 +25,7 @@ export async function waitForEnd(
   if (timeout?.aborted === true && job.completed_at == null) {
     throw new CliError(`Still ${job.status} after ${params.timeoutS} s. Go on with: kn-kaggle watch ${jobId}`, EXIT_CODES.stillRunning);
   }
-  context.console.out(formatJobs([job], params.output));
+  context.console.out(params.output === 'json' ? `${JSON.stringify(job, null, 2)}\n` : formatJobs([job], params.output));
   if (job.error != null) context.console.progress(`${job.status}: ${job.error.message}\n`);
   return exitCodeForState(job.status);
 }
