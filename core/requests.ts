@@ -12,7 +12,7 @@ export interface RequestLimits {
   readonly maxMemoryMib: number;
 }
 
-/** Defaults of the protocol (§8): 1 h, at most 2 h, 2 dollars. */
+/** Defaults of the protocol: 1 h, at most 2 h, 2 dollars. */
 export const DEFAULT_LIMITS: RequestLimits = {
   defaultTimeLimitS: 3600,
   maxTimeLimitS: 7200,

@@ -13,7 +13,7 @@ export interface InvariantContext {
   readonly quiescent: boolean;
 }
 
-/** One query per invariant of `docs/guarantees.md`: it lists the rows that break it. */
+/** One query per invariant of ARCHITECTURE.md: it lists the rows that break it. */
 const ALWAYS: readonly (readonly [string, string])[] = [
   [
     'I3 a final job has one end, at one time',
