@@ -57,7 +57,9 @@ async function applyPage(store: JobStore, start: AttemptWithJob, words: AgentWor
     const { job, attempt } = read;
     if (isFinal(job.state) || attempt.state === 'ended' || job.attempt !== attempt.number || attempt.lastEventSeq >= words.lastSeq)
       return null;
-    const progress = latestProgress(words.events);
+    // Another collector may have applied the first of these words since they were read: each counts once.
+    const events = words.events.filter((event) => event.seq > attempt.lastEventSeq);
+    const progress = latestProgress(events);
     const isStart = attempt.state !== 'claimed';
     const done = await store.changeJob({
       job,
@@ -66,7 +68,7 @@ async function applyPage(store: JobStore, start: AttemptWithJob, words: AgentWor
         state: 'running',
         reason: job.cancelRequestedAt === null ? (progress?.message ?? 'running') : job.reason,
         ...(progress && { progress }),
-        ...(isStart && { stamp: ['startedAt', 'firstStartedAt'] as const, podName: startedPod(words.events) ?? job.podName }),
+        ...(isStart && { stamp: ['startedAt', 'firstStartedAt'] as const, podName: startedPod(events) ?? job.podName }),
       },
       attempt: {
         state: 'claimed',
@@ -75,11 +77,9 @@ async function applyPage(store: JobStore, start: AttemptWithJob, words: AgentWor
         lastEventSeq: words.lastSeq,
         stamp: isStart ? ['claimedAt', 'lastEventAt'] : ['lastEventAt'],
       },
-      history: describeWords(words.events, isStart, attempt.number),
-      outbox: words.events.some((event) => event.type === 'improved')
-        ? [{ type: EVENT_TYPES.improved, source: eventSource('collector') }]
-        : [],
-      solutions: latestSolutions(words.events),
+      history: describeWords(events, isStart, attempt.number),
+      outbox: events.some((event) => event.type === 'improved') ? [{ type: EVENT_TYPES.improved, source: eventSource('collector') }] : [],
+      solutions: latestSolutions(events),
     });
     const again = await store.getAttempt(job.id, attempt.number);
     if (done !== null) return again;
