@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser';
-import type { z } from 'zod';
-import { CliError, EXIT_CODES, exitCodeForStatus } from './exit-codes.ts';
-import { HealthView, JobListView, JobView, Problem, ResultView, RunAccepted, StreamEvent } from './wire.ts';
+import { z } from 'zod';
+import { CliError, EXIT_CODES, exitCodeForAnswer } from './exit-codes.ts';
+import { HealthView, JobListView, JobView, ResultView, RunAccepted, StreamEvent } from './wire.ts';
 
 /** Where the three public functions are reached: one base URL on one machine, up to three on a cluster. */
 export interface ServiceUrls {
@@ -19,7 +19,7 @@ export interface ClientOptions {
 }
 
 /** Errors may come from a proxy in between: only these members are needed. */
-const ShownProblem = Problem.pick({ detail: true, request_id: true }).partial();
+const ShownProblem = z.object({ detail: z.string(), request_id: z.string(), code: z.string() }).partial();
 const MAX_ANSWER_BYTES = 16 * 2 ** 20;
 
 /** The service over HTTP. Every method throws CliError with the service's own words and the matching exit code. */
@@ -149,9 +149,9 @@ export class ServiceClient {
     }
     if (response.ok) return response;
     const problem = ShownProblem.safeParse(readJson(await response.text()));
-    const detail = problem.success && problem.data.detail !== undefined ? problem.data.detail : `HTTP ${response.status}`;
-    const trace = problem.success && problem.data.request_id !== undefined ? ` (request ${problem.data.request_id})` : '';
-    throw new CliError(`${detail}${trace}`, exitCodeForStatus(response.status));
+    const { detail = `HTTP ${response.status}`, request_id: requestId, code } = problem.success ? problem.data : {};
+    const trace = requestId === undefined ? '' : ` (request ${requestId})`;
+    throw new CliError(`${detail}${trace}`, exitCodeForAnswer(response.status, code ?? null));
   }
 }
 

@@ -24,8 +24,10 @@ export class CliError extends Error {
   }
 }
 
-/** The exit code for an HTTP answer that is not 2xx. */
-export function exitCodeForStatus(status: number): number {
+/** The exit code for an HTTP answer that is not 2xx; `code` is the problem's own, where it has one. */
+export function exitCodeForAnswer(status: number, code: string | null): number {
+  if (code === 'job-unfinished') return EXIT_CODES.stillRunning;
+  if (code === 'job-final') return EXIT_CODES.conflict;
   if (status === 401 || status === 403) return EXIT_CODES.auth;
   if (status === 404) return EXIT_CODES.notFound;
   if (status === 409) return EXIT_CODES.conflict;
