@@ -101,6 +101,8 @@ export interface Job {
   readonly slug: string;
   readonly kaggleUrl: string;
   readonly jobName: string;
+  /** Of the request that asked for the job (W3C trace context). */
+  readonly traceparent: string | null;
   readonly state: JobState;
   readonly reason: string;
   readonly version: number;

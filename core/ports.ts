@@ -85,11 +85,14 @@ export interface NewJob {
   readonly idempotencyKey: { readonly key: string; readonly bodyHash: string } | null;
   readonly request: { readonly source: string; readonly id: string; readonly bodyHash: string } | null;
   readonly outbox: OutboxDraft;
+  /** The event is born leased to the caller, who sends it after the commit; nobody else sends it before this time is over. */
+  readonly outboxLeaseMs: number;
 }
 
-/** `replayed`: the same key and body came before; `mismatch`: same key, other body; `name-taken`: draw a new id. */
+/** `event`: what the caller has to send now. `replayed`: the same key and body came before; `mismatch`: same key, other body; `name-taken`: draw a new id. */
 export type InsertOutcome =
-  | { readonly kind: 'created' | 'replayed'; readonly job: Job }
+  | { readonly kind: 'created'; readonly job: Job; readonly event: PlainEvent }
+  | { readonly kind: 'replayed'; readonly job: Job }
   | { readonly kind: 'mismatch'; readonly job: Job }
   | { readonly kind: 'name-taken' };
 

@@ -1,7 +1,8 @@
 import { AgentError } from '#core/errors.ts';
 import type { PlainEvent } from '#core/events.ts';
+import type { EventRequest } from './cloud-event.ts';
 import { buildEventMessage, isCloudEventMessage, parseCloudEventRequest } from './cloud-event.ts';
-import { describeFetchError, readBodyText } from './http-body.ts';
+import { describePostError, postMessage } from './http-post.ts';
 
 const MAX_REPLY_BYTES = 512 * 1024;
 const ERROR_DATA_BYTES = 1024;
@@ -31,12 +32,11 @@ export async function attemptDelivery(params: AttemptParams): Promise<AttemptOut
   try {
     const message = buildEventMessage(params.event);
     const headers = { ...message.headers, prefer: 'reply' };
-    const response = await fetch(params.url, { method: 'POST', headers, body: message.body, redirect: 'manual', signal });
-    const body = await readBodyText(response, MAX_REPLY_BYTES);
-    if (!response.ok) return { ok: false, status: response.status, body };
-    return params.anyBody ? { ok: true, reply: null } : readReply(Object.fromEntries(response.headers), body);
+    const answer = await postMessage({ url: params.url, headers, body: message.body, maxAnswerBytes: MAX_REPLY_BYTES, signal });
+    if (answer.status < 200 || answer.status > 299) return { ok: false, status: answer.status, body: answer.body };
+    return params.anyBody ? { ok: true, reply: null } : readReply(answer.headers, answer.body);
   } catch (error) {
-    return { ok: false, status: null, body: `dispatch error: ${describeFetchError(error, params.timeoutMs)}` };
+    return { ok: false, status: null, body: `dispatch error: ${describePostError(error, params.timeoutMs)}` };
   } finally {
     clearTimeout(timer);
     params.signal.removeEventListener('abort', stop);
@@ -44,7 +44,7 @@ export async function attemptDelivery(params: AttemptParams): Promise<AttemptOut
 }
 
 /** As Knative's filter does: a body that is no single valid CloudEvent is a failed delivery (502), the usual mistake of subscribers. */
-function readReply(headers: Readonly<Record<string, string>>, body: string): AttemptOutcome {
+function readReply(headers: EventRequest['headers'], body: string): AttemptOutcome {
   if (!isCloudEventMessage(headers)) {
     return body === '' ? { ok: true, reply: null } : { ok: false, status: 502, body: 'the answer has a body that is no CloudEvent' };
   }

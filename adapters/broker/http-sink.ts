@@ -3,7 +3,7 @@ import type { PlainEvent } from '#core/events.ts';
 import type { EventSink } from '#core/ports.ts';
 import { buildEventMessage } from './cloud-event.ts';
 import { Gate } from './gate.ts';
-import { describeFetchError, readBodyText } from './http-body.ts';
+import { describePostError, postMessage } from './http-post.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_CONCURRENT = 16;
@@ -44,15 +44,11 @@ async function post(
 ): Promise<number> {
   const { headers, body, timeoutMs } = params;
   const signal = AbortSignal.timeout(timeoutMs);
-  const request = async () => {
-    const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
-    await readBodyText(response, MAX_ANSWER_BYTES);
-    return response.status;
-  };
   try {
-    return await gate.run(request, signal);
+    const { status } = await gate.run(() => postMessage({ url, headers, body, maxAnswerBytes: MAX_ANSWER_BYTES, signal }), signal);
+    return status;
   } catch (error) {
-    throw unavailable(`${describeUrl(url)} did not take an event: ${describeFetchError(error, timeoutMs)}`, error);
+    throw unavailable(`${describeUrl(url)} did not take an event: ${describePostError(error, timeoutMs)}`, error);
   }
 }
 

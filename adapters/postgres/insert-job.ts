@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { InsertOutcome, NewJob } from '#core/ports.ts';
 import type { Job } from '#core/job.ts';
+import type { PlainEvent } from '#core/events.ts';
 import { unavailable } from '#core/errors.ts';
 import type { Statement } from './connect.ts';
 import { runStatement } from './connect.ts';
@@ -25,10 +26,12 @@ WITH ${key.cte} j AS (
   INSERT INTO job_events (job_id, seq, type, state, attempt, message)
   SELECT id, last_seq, 'submitted', state, attempt, reason FROM j
 ), o AS (
-  INSERT INTO outbox (event_id, job_id, version, type, source, data, extensions)
-  SELECT id || '.' || version || '.' || $13::text, id, version, $13::text, $14::text, $15::jsonb, $16::jsonb FROM j
+  INSERT INTO outbox (event_id, job_id, version, type, source, data, extensions, next_send_at)
+  SELECT id || '.' || version || '.' || $13::text, id, version, $13::text, $14::text, $15::jsonb, $16::jsonb,
+    clock_timestamp() + $17::float8 * interval '1 millisecond'
+  FROM j RETURNING created_at
 )
-SELECT ${selectJob('j')} FROM j`;
+SELECT ${selectJob('j')}, (SELECT created_at FROM o) AS event_at FROM j`;
 }
 
 /** What `insertJob` runs for a job without keys; the benchmark gives it to pgbench. */
@@ -38,7 +41,7 @@ const INSERT_WITH_KEY: Statement = {
   name: 'insert-job-with-key',
   text: buildInsert({
     cte: `k AS (
-  INSERT INTO idempotency_keys (tenant, key, body_hash, job_id) VALUES ($2::text, $17::text, $18::text, $1::uuid)
+  INSERT INTO idempotency_keys (tenant, key, body_hash, job_id) VALUES ($2::text, $18::text, $19::text, $1::uuid)
   ON CONFLICT (tenant, key) DO NOTHING
   RETURNING job_id
 ),`,
@@ -57,13 +60,15 @@ const FIND_BY_REQUEST: Statement = {
 };
 
 type FoundRow = JobRow & { readonly hash: string | null };
+/** A new job, with the time of its event. */
+export type CreatedRow = JobRow & { readonly event_at: Date };
 
 /** See JobStore.insertJob. */
 export async function insertJob(pool: pg.Pool, job: NewJob): Promise<InsertOutcome> {
   for (let look = 0; look < LOOKS; look += 1) {
     const created = await tryInsert(pool, job);
     if (created === 'name-taken') return { kind: 'name-taken' };
-    if (created !== null) return { kind: 'created', job: created };
+    if (created !== null) return { kind: 'created', ...created };
     const earlier = await findEarlier(pool, job);
     if (earlier !== null) return { kind: earlier.same ? 'replayed' : 'mismatch', job: earlier.job };
   }
@@ -77,11 +82,11 @@ export async function findJobByRequest(pool: pg.Pool, tenant: string, source: st
 }
 
 /** The new job; null when the key or the request came before. */
-async function tryInsert(pool: pg.Pool, job: NewJob): Promise<Job | 'name-taken' | null> {
+async function tryInsert(pool: pg.Pool, job: NewJob): Promise<{ job: Job; event: PlainEvent } | 'name-taken' | null> {
   const key = job.idempotencyKey;
   try {
-    const rows = await runStatement<JobRow>(pool, key === null ? INSERT : INSERT_WITH_KEY, buildValues(job));
-    return rows[0] === undefined ? null : toJob(rows[0]);
+    const [row] = await runStatement<CreatedRow>(pool, key === null ? INSERT : INSERT_WITH_KEY, buildValues(job));
+    return row === undefined ? null : toCreated(row, job);
   } catch (error) {
     if (isDatabaseError(error, '23505', 'jobs_job_name_unique') || isDatabaseError(error, '23505', 'jobs_pkey')) return 'name-taken';
     // The key was free but the request came before: the statement has undone the key.
@@ -90,9 +95,26 @@ async function tryInsert(pool: pg.Pool, job: NewJob): Promise<Job | 'name-taken'
   }
 }
 
+/** A new job and its event, as they are in the ledger now. */
+export function toCreated(row: CreatedRow, { outbox: { type, source }, ...job }: NewJob): { job: Job; event: PlainEvent } {
+  const created = toJob(row);
+  const id = `${created.id}.${created.version}.${type}`;
+  const time = row.event_at.toISOString();
+  return { job: created, event: { id, type, source, subject: created.id, time, ...buildEventContent(job) } };
+}
+
+/** What the event of a new job says. */
+export function buildEventContent(job: Omit<NewJob, 'outbox'>): Pick<PlainEvent, 'data' | 'extensions'> {
+  const traceparent = cleanNullable(job.traceparent);
+  const [slug, reason] = [cleanText(job.slug), cleanText(job.reason)];
+  return {
+    data: { job_id: job.id, slug, state: 'pending', attempt: 0, reason, score: null, metric: null },
+    extensions: { attempt: 0, tenant: cleanText(job.tenant), ...(traceparent !== null && { traceparent }) },
+  };
+}
+
 function buildValues(job: NewJob): unknown[] {
-  const fact = { job_id: job.id, slug: job.slug, state: 'pending', attempt: 0, reason: job.reason, score: null, metric: null };
-  const extensions = { attempt: 0, tenant: job.tenant, ...(job.traceparent !== null && { traceparent: job.traceparent }) };
+  const { data, extensions } = buildEventContent(job);
   const values: unknown[] = [
     job.id,
     cleanText(job.tenant),
@@ -108,8 +130,9 @@ function buildValues(job: NewJob): unknown[] {
     cleanNullable(job.traceparent),
     job.outbox.type,
     job.outbox.source,
-    toJson(fact),
+    toJson(data),
     toJson(extensions),
+    job.outboxLeaseMs,
   ];
   if (job.idempotencyKey !== null) values.push(cleanText(job.idempotencyKey.key), job.idempotencyKey.bodyHash);
   return values;

@@ -10,7 +10,8 @@ import { addCounters, readCounters } from './counters.ts';
 import { getDeadLetter, insertDeadLetter, listDeadLetters, markRedriven } from './dead-letters.ts';
 import { readHistories, readHistory } from './history.ts';
 import { insertInbox } from './inbox.ts';
-import { findJobByRequest, insertJob } from './insert-job.ts';
+import { findJobByRequest } from './insert-job.ts';
+import { createJobInserter } from './insert-many.ts';
 import { leaseOutbox, markSent, rescheduleSend } from './outbox.ts';
 import { prune } from './prune.ts';
 import { countJobs, getJob, listJobs } from './read-jobs.ts';
@@ -27,7 +28,7 @@ export function createPostgresJobStore(options: ConnectOptions | { readonly pool
   const pool = 'pool' in options ? options.pool : openPool(options);
   const ledger = openLedger(pool);
   return {
-    insertJob: (job) => insertJob(pool, job),
+    insertJob: createJobInserter(pool),
     getJob: (id) => getJob(pool, id),
     getAttempt: (jobId, number) => getAttempt(pool, jobId, number),
     findAttemptByName: (jobName) => findAttemptByName(pool, jobName),

@@ -3,7 +3,7 @@ import type { AttemptWithJob } from '#core/ports.ts';
 import type { Attempt, Job, JobEvent } from '#core/job.ts';
 import type { AttemptsTable, JobEventsTable, JobsTable } from './tables.ts';
 
-type JobColumn = Exclude<keyof JobsTable, 'priority' | 'request_hash' | 'traceparent'>;
+type JobColumn = Exclude<keyof JobsTable, 'priority' | 'request_hash'>;
 export type JobRow = Pick<Selectable<JobsTable>, JobColumn>;
 export type AttemptRow = Selectable<AttemptsTable>;
 export type JobEventRow = Selectable<JobEventsTable>;
@@ -16,6 +16,7 @@ export const JOB_COLUMNS = [
   'slug',
   'kaggle_url',
   'job_name',
+  'traceparent',
   'state',
   'reason',
   'version',
@@ -88,6 +89,7 @@ export function toJob(row: JobRow): Job {
     slug: row.slug,
     kaggleUrl: row.kaggle_url,
     jobName: row.job_name,
+    traceparent: row.traceparent,
     state: row.state,
     reason: row.reason,
     version: row.version,
@@ -174,6 +176,7 @@ function readPrefixedJob(row: AttemptWithJobRow): JobRow {
     request_source: row.j_request_source,
     request_id: row.j_request_id,
     pod_name: row.j_pod_name,
+    traceparent: row.j_traceparent,
   };
 }
 

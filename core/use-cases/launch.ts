@@ -86,7 +86,7 @@ export function buildAttemptMaker(hash: (text: string) => string, policy: Attemp
       hint: job.options.hint,
       submitToKaggle: job.options.submitToKaggle,
       seed: Number.parseInt(hash(job.id).slice(0, 7), 16),
-      traceparent: null,
+      traceparent: job.traceparent,
     };
     return { jobName, spec, specHash: hash(canonicalJson(spec)) };
   };

@@ -12,7 +12,10 @@ export interface RelayDependencies {
   readonly outboxLeaseMs?: number;
 }
 
-const LEASE_MS = 30_000;
+/** How long the sender of an event may take before another may send it. */
+export const OUTBOX_LEASE_MS = 30_000;
+type LeasedEvent = Pick<OutboxRow, 'event' | 'tries'>;
+
 const SEND_TIMEOUT_MS = 10_000;
 const PAGE = 50;
 
@@ -30,21 +33,27 @@ export async function relayOutbox(
   while (sent + failed < params.limit && deps.clock.monotonicMs() < stopAt) {
     const rows = await deps.store.leaseOutbox({
       limit: Math.min(PAGE, params.limit - sent - failed),
-      leaseMs: deps.outboxLeaseMs ?? LEASE_MS,
+      leaseMs: deps.outboxLeaseMs ?? OUTBOX_LEASE_MS,
       jobId: params.jobId,
     });
     if (rows.length === 0) break;
     const timeoutMs = Math.ceil(Math.max(100, Math.min(SEND_TIMEOUT_MS, stopAt - deps.clock.monotonicMs())));
-    const outcomes = await Promise.all(rows.map((row) => sendRow(deps, row, timeoutMs)));
-    const delivered = rows.filter((_, index) => outcomes[index] === true).map((row) => row.event.id);
-    if (delivered.length > 0) await deps.store.markSent(delivered);
-    sent += delivered.length;
-    failed += rows.length - delivered.length;
+    const delivered = await sendLeased(deps, rows, timeoutMs);
+    sent += delivered;
+    failed += rows.length - delivered;
   }
   return { sent, failed };
 }
 
-async function sendRow(deps: RelayDependencies, row: OutboxRow, timeoutMs: number): Promise<boolean> {
+/** Sends events that the caller holds the lease of, together, and marks those that arrived: how many. The others are due again after a delay. */
+export async function sendLeased(deps: RelayDependencies, rows: readonly LeasedEvent[], timeoutMs = SEND_TIMEOUT_MS): Promise<number> {
+  const outcomes = await Promise.all(rows.map((row) => sendRow(deps, row, timeoutMs)));
+  const delivered = rows.filter((_, index) => outcomes[index] === true).map((row) => row.event.id);
+  if (delivered.length > 0) await deps.store.markSent(delivered);
+  return delivered.length;
+}
+
+async function sendRow(deps: RelayDependencies, row: LeasedEvent, timeoutMs: number): Promise<boolean> {
   try {
     await deps.sink.send(row.event, { timeoutMs });
     return true;

@@ -1,8 +1,9 @@
-import type { Job, JobOptions } from '../job.ts';
+import type { JobOptions } from '../job.ts';
 import type { InsertOutcome, JobStore } from '../ports.ts';
 import type { RequestLimits } from '../requests.ts';
 import { AgentError, callerError, unavailable } from '../errors.ts';
 import { EVENT_TYPES, eventSource } from '../events.ts';
+import { OUTBOX_LEASE_MS } from './relay.ts';
 import { RunRequest, resolveOptions } from '../requests.ts';
 import { buildJobName } from '../names.ts';
 import { canonicalJson } from '../canonical.ts';
@@ -15,6 +16,8 @@ export interface SubmitDependencies {
   /** SHA-256 in hex. */
   readonly hash: (text: string) => string;
   readonly limits: RequestLimits;
+  /** How long the new job's event is left to the caller before a relay may send it; default 30 s. */
+  readonly outboxLeaseMs?: number;
 }
 
 export interface SubmitParams {
@@ -28,11 +31,14 @@ export interface SubmitParams {
 
 const NAME_TRIES = 5;
 
+/** What became of a request; `event` is to be sent now. */
+export type SubmitOutcome = Exclude<InsertOutcome, { kind: 'mismatch' | 'name-taken' }>;
+
 /**
  * Accepts a request: validates it, then inserts the job and its outbox row in one transaction. Throws AgentError: 400 for a URL that is no
  * competition's, 422 for a wrong body or a reused key with another body, 503 when the ledger is down.
  */
-export async function submitJob(deps: SubmitDependencies, params: SubmitParams): Promise<{ kind: 'created' | 'replayed'; job: Job }> {
+export async function submitJob(deps: SubmitDependencies, params: SubmitParams): Promise<SubmitOutcome> {
   const { request, slug, options } = readRequest(params.body, deps.limits);
   const bodyHash = deps.hash(canonicalJson(request));
   for (let tries = 0; tries < NAME_TRIES; tries += 1) {
@@ -49,16 +55,14 @@ export async function submitJob(deps: SubmitDependencies, params: SubmitParams):
       idempotencyKey: params.idempotencyKey === null ? null : { key: params.idempotencyKey, bodyHash },
       request: params.request === null ? null : { ...params.request, bodyHash },
       outbox: { type: EVENT_TYPES.submitted, source: eventSource('submit') },
+      outboxLeaseMs: deps.outboxLeaseMs ?? OUTBOX_LEASE_MS,
     });
     if (outcome.kind !== 'name-taken') return acceptOutcome(outcome, params);
   }
   throw unavailable('No free job name was found. Send the same request again.');
 }
 
-function acceptOutcome(
-  outcome: Exclude<InsertOutcome, { kind: 'name-taken' }>,
-  params: SubmitParams,
-): { kind: 'created' | 'replayed'; job: Job } {
+function acceptOutcome(outcome: Exclude<InsertOutcome, { kind: 'name-taken' }>, params: SubmitParams): SubmitOutcome {
   if (outcome.kind !== 'mismatch') return outcome;
   const what = params.idempotencyKey === null ? 'event source and id' : 'Idempotency-Key';
   throw callerError(

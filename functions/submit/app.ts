@@ -2,20 +2,20 @@ import type { Express } from 'express';
 import type { Job } from '#core/job.ts';
 import type { RelayDependencies } from '#core/use-cases/relay.ts';
 import type { SubmitDependencies } from '#core/use-cases/submit.ts';
-import type { Coalescer } from '../http/coalesce.ts';
+import type { Announcer } from './announcer.ts';
+import type { PlainEvent } from '#core/events.ts';
 import type { HttpOptions, RequestContext, Route } from '../http/app.ts';
 import type { CancelAccepted, RunAccepted } from '#core/responses.ts';
+import { createAnnouncer } from './announcer.ts';
 import { applySubmitEvents } from './events.ts';
 import { buildLinks } from '../http/job-view.ts';
 import { callerError } from '#core/errors.ts';
 import { cancelJob } from '#core/use-cases/cancel.ts';
-import { createCoalescer } from '../http/coalesce.ts';
 import { createHttpApp, sendJson } from '../http/app.ts';
 import { handleEvents } from '../http/event-door.ts';
 import { assertStorable, hasBody, readJsonBody } from '../http/body.ts';
 import { isTenantName } from '../http/auth.ts';
 import { parseJobId } from '../http/job-access.ts';
-import { relayOutbox } from '#core/use-cases/relay.ts';
 import { submitJob } from '#core/use-cases/submit.ts';
 
 export interface SubmitAppDependencies extends SubmitDependencies, RelayDependencies {
@@ -23,8 +23,6 @@ export interface SubmitAppDependencies extends SubmitDependencies, RelayDependen
 }
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
-const RELAY_LIMIT = 500;
-const RELAY_TIME_BOX_MS = 5_000;
 
 /** `POST /run`, `DELETE /jobs/{id}`, `POST /events`: takes requests into the ledger and says so at once. */
 export function createSubmitApp(deps: SubmitAppDependencies): Express {
@@ -33,27 +31,33 @@ export function createSubmitApp(deps: SubmitAppDependencies): Express {
 
 /** The table of submit's routes, to be joined with others in one app. */
 export function createSubmitRoutes(deps: SubmitAppDependencies): Route[] {
-  const relay = createCoalescer(() => relayOutbox(deps, { jobId: null, limit: RELAY_LIMIT, timeBoxMs: RELAY_TIME_BOX_MS }));
+  const announcer = createAnnouncer(deps);
   return [
-    { method: 'post', path: '/run', access: 'tenant', handle: (context) => run(deps, relay, context) },
-    { method: 'delete', path: '/jobs/:id', access: 'tenant', handle: (context, param) => cancel(deps, relay, context, param('id')) },
+    { method: 'post', path: '/run', access: 'tenant', handle: (context) => run(deps, announcer, context) },
+    { method: 'delete', path: '/jobs/:id', access: 'tenant', handle: (context, param) => cancel(deps, announcer, context, param('id')) },
     {
       method: 'post',
       path: '/events',
       access: 'events',
       handle: (context) =>
         handleEvents(context, async (events) => {
-          await applySubmitEvents(deps, events, (event) => {
+          const announced: Promise<void>[] = [];
+          const tenantOf = (event: PlainEvent) => {
             const named = event.extensions['tenant'];
             return context.fromCluster && isTenantName(named) ? named : context.tenant;
-          });
-          await relay.wake();
+          };
+          const announce = (event: PlainEvent) => void announced.push(announcer.announce(event));
+          try {
+            await applySubmitEvents(deps, events, { tenantOf, announce });
+          } finally {
+            await Promise.all([...announced, announcer.relayDue()]);
+          }
         }),
     },
   ];
 }
 
-async function run(deps: SubmitAppDependencies, relay: Coalescer, { req, res, tenant }: RequestContext): Promise<void> {
+async function run(deps: SubmitAppDependencies, announcer: Announcer, { req, res, tenant }: RequestContext): Promise<void> {
   const idempotencyKey = readIdempotencyKey(req.headers['idempotency-key']);
   const body = await readRunBody(req);
   const outcome = await submitJob(deps, {
@@ -64,7 +68,7 @@ async function run(deps: SubmitAppDependencies, relay: Coalescer, { req, res, te
     traceparent: readTraceparent(req.headers['traceparent']),
   });
   // Not awaited by the client; a graceful stop waits for it, and a tick repairs what a crash loses.
-  deps.http.lifecycle.track(relay.wake());
+  if (outcome.kind === 'created') deps.http.lifecycle.track(announcer.announce(outcome.event));
   res.setHeader('location', `/status/${outcome.job.id}`);
   if (outcome.kind === 'replayed') res.setHeader('idempotency-replayed', 'true');
   sendJson(res, 201, buildAccepted(outcome.job));
@@ -102,9 +106,9 @@ function buildAccepted(job: Job): RunAccepted {
   };
 }
 
-async function cancel(deps: SubmitAppDependencies, relay: Coalescer, { res, tenant }: RequestContext, idText: string): Promise<void> {
+async function cancel(deps: SubmitAppDependencies, announcer: Announcer, { res, tenant }: RequestContext, idText: string): Promise<void> {
   const { job, ended } = await cancelJob(deps, { tenant, jobId: parseJobId(idText) });
-  deps.http.lifecycle.track(relay.wake());
+  deps.http.lifecycle.track(announcer.relayDue());
   const message = ended ? 'Job cancelled' : 'Job is being cancelled: it ends when its attempt has stopped';
   sendJson(res, 200, { message, job_id: job.id, status: job.state, ended } satisfies CancelAccepted);
 }

@@ -5,17 +5,21 @@ import { CancelRequest, EVENT_TYPES } from '#core/events.ts';
 import { cancelJob } from '#core/use-cases/cancel.ts';
 import { isMismatch, readRequest, submitJob } from '#core/use-cases/submit.ts';
 
-type TenantOf = (event: PlainEvent) => string;
+interface ApplyOptions {
+  readonly tenantOf: (event: PlainEvent) => string;
+  /** Is given the event of each job that was created. */
+  readonly announce: (event: PlainEvent) => void;
+}
 
 /**
  * Applies events that ask for a job or a cancel, in their order. All are checked first: a batch with a wrong one is refused as a whole (400)
  * and nothing is applied. Repeating is harmless: (source, id) is the key of a request. Throws AgentError.
  */
-export async function applySubmitEvents(deps: SubmitDependencies, events: readonly PlainEvent[], tenantOf: TenantOf): Promise<void> {
+export async function applySubmitEvents(deps: SubmitDependencies, events: readonly PlainEvent[], options: ApplyOptions): Promise<void> {
   for (const event of events) checkEvent(deps, event, events.length > 1);
   for (const event of events) {
-    if (event.type === EVENT_TYPES.requested) await applyRequested(deps, event, tenantOf(event));
-    else await applyCancel(deps, event, tenantOf(event));
+    if (event.type === EVENT_TYPES.requested) await applyRequested(deps, event, options);
+    else await applyCancel(deps, event, options.tenantOf(event));
   }
 }
 
@@ -46,16 +50,17 @@ function readCancel(event: PlainEvent): CancelRequest {
   throw callerError('invalid-event', 422, 'The event data must be {"job_id": …} or {"request_source": …, "request_id": …}.');
 }
 
-async function applyRequested(deps: SubmitDependencies, event: PlainEvent, tenant: string): Promise<void> {
+async function applyRequested(deps: SubmitDependencies, event: PlainEvent, { tenantOf, announce }: ApplyOptions): Promise<void> {
   const traceparent = event.extensions['traceparent'];
   try {
-    await submitJob(deps, {
-      tenant,
+    const outcome = await submitJob(deps, {
+      tenant: tenantOf(event),
       body: event.data,
       idempotencyKey: null,
       request: { source: event.source, id: event.id },
       traceparent: typeof traceparent === 'string' ? traceparent : null,
     });
+    if (outcome.kind === 'created') announce(outcome.event);
   } catch (error) {
     if (!isMismatch(error)) throw error;
     await deps.store.addCounters({ request_event_mismatches: 1 });

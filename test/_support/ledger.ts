@@ -32,6 +32,7 @@ export function makeNewJob(changes: Partial<NewJob> & { readonly priority?: numb
     idempotencyKey: null,
     request: null,
     outbox: { type: EVENT_TYPES.submitted, source: eventSource('submit') },
+    outboxLeaseMs: 0,
     ...rest,
   };
 }

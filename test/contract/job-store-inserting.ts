@@ -83,6 +83,35 @@ export function testInserting(test: DeclareTest, { create }: JobStoreSuite): voi
     t.is((await store.readWork()).outboxDue, 200);
   });
 
+  test('of a crowd in which one job has a taken name, only that one hears of it', async (t) => {
+    const store = await create(t);
+    const first = await addJob(store);
+    const jobs = Array.from({ length: 40 }, (_, index) => makeNewJob(index === 20 ? { jobName: first.jobName } : {}));
+    const outcomes = await Promise.all(jobs.map((job) => store.insertJob(job)));
+    t.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      jobs.map((_, index) => (index === 20 ? 'name-taken' : 'created')),
+    );
+    t.deepEqual(
+      outcomes.flatMap((outcome) => (outcome.kind === 'created' ? [outcome.job.id] : [])),
+      jobs.flatMap((job, index) => (index === 20 ? [] : [job.id])),
+    );
+    t.is((await store.countJobs(null)).pending, 40);
+  });
+
+  test("the event of a new job is the caller's to send, and after its lease anybody's, the same to the letter", async (t) => {
+    const store = await create(t);
+    const crowd = await Promise.all(
+      [0, 60_000, 0, 60_000, 0].map((outboxLeaseMs) => store.insertJob(makeNewJob({ outboxLeaseMs, traceparent: 'trace \0' }))),
+    );
+    const given = crowd.flatMap((outcome) => (outcome.kind === 'created' ? [outcome.event] : []));
+    const due = await store.leaseOutbox({ limit: 10, leaseMs: 60_000, jobId: null });
+    t.deepEqual(
+      new Map(due.map(({ event }) => [event.id, event])),
+      new Map(given.filter((_, index) => index % 2 === 0).map((event) => [event.id, event])),
+    );
+  });
+
   test('a name or id that is taken asks for another one, and leaves nothing behind', async (t) => {
     const store = await create(t);
     const first = await addJob(store);

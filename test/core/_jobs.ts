@@ -11,6 +11,7 @@ export function makeJob(over: Partial<Job> = {}): Job {
     slug: 'titanic',
     kaggleUrl: 'https://www.kaggle.com/competitions/titanic',
     jobName: 'kaggle-titanic-deadbeef',
+    traceparent: null,
     state: 'pending',
     reason: '',
     version: 1,

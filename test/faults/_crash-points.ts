@@ -23,7 +23,7 @@ const isNotEmpty = (_args: readonly unknown[], result: unknown) => Array.isArray
 export const CRASH_POINTS = {
   'submit: the job is committed, the client has no answer': { port: 'store', method: 'insertJob', when: 'after', matches: always },
   'submit: the event was sent, but not marked as sent': { port: 'sink', method: 'send', when: 'after', matches: always },
-  'submit: the outbox row is leased, the event not sent': { port: 'store', method: 'leaseOutbox', when: 'after', matches: isNotEmpty },
+  'record: the event of the end is leased, but not sent': { port: 'store', method: 'leaseOutbox', when: 'after', matches: isNotEmpty },
   'launch: the slot is claimed, the Job not created': { port: 'store', method: 'claimSlots', when: 'after', matches: isNotEmpty },
   'launch: before the Job is created': { port: 'runner', method: 'create', when: 'before', matches: always },
   'launch: the Job is created, the ledger not told': { port: 'runner', method: 'create', when: 'after', matches: always },
