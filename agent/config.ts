@@ -17,8 +17,11 @@ const Environment = z.object({
   KAGGLE_AGENT_WORK_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_CACHE_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_FOLDS_AT_ONCE: z.coerce.number().int().min(1).max(64).default(2),
+  KAGGLE_AGENT_RUNNER_SOCKET: z.string().min(1).max(100).optional(),
+  KAGGLE_AGENT_RUNS_DIR: z.string().min(1).optional(),
   HOSTNAME: z.string().min(1).optional(),
   KAGGLE_AGENT_POD_NAME: z.string().min(1).optional(),
+  KAGGLE_AGENT_POD_UID: z.string().min(1).max(200).optional(),
 });
 
 const Credentials = z.union([
@@ -42,6 +45,10 @@ export interface AgentConfig {
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
   readonly podName: string | null;
+  /** Who claims the attempt; null outside a pod. */
+  readonly podUid: string | null;
+  /** The runner container's door and the volume shared with it; null: programs run as children of this process. */
+  readonly runner: { readonly socketPath: string; readonly runsDir: string } | null;
 }
 
 /** Where the product's own Python is, unless KAGGLE_AGENT_PYTHON names another. */
@@ -70,7 +77,19 @@ export function readAgentConfig(env: Readonly<Record<string, string | undefined>
     cacheDir: resolve(values.KAGGLE_AGENT_CACHE_DIR ?? join(home, 'cache')),
     foldsAtOnce: values.KAGGLE_AGENT_FOLDS_AT_ONCE,
     podName: values.KAGGLE_AGENT_POD_NAME ?? values.HOSTNAME ?? null,
+    podUid: values.KAGGLE_AGENT_POD_UID ?? null,
+    runner: readRunner(values, `${spec.jobId}-a${spec.attempt}`),
   };
+}
+
+/** Both or neither: a runner without a shared volume could be given nothing. */
+function readRunner(values: z.output<typeof Environment>, attempt: string): AgentConfig['runner'] {
+  const { KAGGLE_AGENT_RUNNER_SOCKET: socket, KAGGLE_AGENT_RUNS_DIR: dir } = values;
+  if (socket === undefined && dir === undefined) return null;
+  if (socket === undefined || dir === undefined) {
+    throw new Error('KAGGLE_AGENT_RUNNER_SOCKET and KAGGLE_AGENT_RUNS_DIR go together: set both, or neither.');
+  }
+  return { socketPath: resolve(socket), runsDir: join(resolve(dir), attempt) };
 }
 
 function readCredentials(path: string | undefined): Credentials | null {

@@ -35,6 +35,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** This attempt's own folder. */
   readonly workDir: string;
+  /** Where the files of runs are put while they run; null = in `workDir`. Never anything but one run's own. */
+  readonly runsDir: string | null;
   /** Downloaded data, kept between attempts and jobs of one machine. */
   readonly cacheDir: string;
   readonly threads: number;

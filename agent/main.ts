@@ -5,7 +5,9 @@ import { openArtifactStore } from '#adapters/storage/open.ts';
 import { signHint } from '#adapters/signing.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
 import type { AgentConfig } from './config.ts';
-import { createProcessSandbox } from './sandbox/process-sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import { createRunnerSandbox } from './sandbox/runner-sandbox.ts';
+import { openProcessSandbox } from './sandbox/process-sandbox.ts';
 import { describeError } from './errors.ts';
 import { loadRecipes } from './search/recipes.ts';
 import { readAgentConfig } from './config.ts';
@@ -17,6 +19,7 @@ async function main(): Promise<number> {
   const config = readAgentConfig(process.env);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(new Error(signal)));
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const { token } = config;
   return runAgent({
     spec: config.spec,
@@ -25,21 +28,29 @@ async function main(): Promise<number> {
     sign: token === null ? null : (eventId) => signHint(token, eventId),
     kaggle: createKaggleClient({ baseUrl: config.kaggleApiBase, credentials: config.credentials }),
     startHarness: ({ threads, onLog }) => startHarness({ python: config.python, threads, onLog }),
-    sandbox: createProcessSandbox(config.python),
+    sandbox: await openSandbox(config, print),
     recipes: await loadRecipes(),
     // Made once per process: a repeated claim is recognised by it.
-    identity: { podUid: config.podName ?? `process-${process.pid}`, nonce: randomUUID() },
+    identity: { podUid: config.podUid ?? config.podName ?? `process-${process.pid}`, nonce: randomUUID() },
     podName: config.podName,
     clock: systemClock,
     signal: stop.signal,
     ...describePlace(config),
-    print: (line) => process.stdout.write(`${line}\n`),
+    print,
     versions: { node: process.versions.node },
   });
 }
 
-function describePlace({ workDir, cacheDir, foldsAtOnce }: AgentConfig) {
-  return { workDir, cacheDir, foldsAtOnce };
+/** The runner container where there is one, else children of this process. */
+async function openSandbox({ runner, python }: AgentConfig, print: (line: string) => void): Promise<Sandbox> {
+  if (runner !== null) return createRunnerSandbox({ socketPath: runner.socketPath, onNote: print });
+  const { sandbox, problems } = await openProcessSandbox(python);
+  if (problems.length > 0) print(`programs run without confinement: ${problems.join('; ')}`);
+  return sandbox;
+}
+
+function describePlace({ workDir, cacheDir, foldsAtOnce, runner }: AgentConfig) {
+  return { workDir, cacheDir, foldsAtOnce, runsDir: runner?.runsDir ?? null };
 }
 
 main().then(

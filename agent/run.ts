@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactStore, Clock, EventSink } from '#core/ports.ts';
 import type { Deadline } from './deadline.ts';
@@ -23,6 +23,7 @@ import { executeSafely } from './phases/execute.ts';
 import { finalize } from './phases/finalize.ts';
 import { openJournal } from './journal/journal.ts';
 import { planSolutions } from './phases/plan.ts';
+import { removeFolder } from './remove-folder.ts';
 import { protectFolders } from './search/run-folds.ts';
 import { replayJournal } from './journal/replay.ts';
 import { startDeadline } from './deadline.ts';
@@ -52,6 +53,8 @@ export interface AgentParams {
   readonly signal: AbortSignal;
   /** A folder of this attempt alone; emptied at the end. */
   readonly workDir: string;
+  /** A folder of this attempt alone on the runner's volume, emptied at the end; null (or absent) = runs lie in `workDir`. */
+  readonly runsDir?: string | null;
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
   readonly print: (line: string) => void;
@@ -114,6 +117,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       ...params,
       ...parts,
       harness,
+      runsDir: params.runsDir ?? null,
       journal,
       earlier: replayJournal(earlier),
       threads,
@@ -123,7 +127,8 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
     await solve(params, run, greeting);
   } finally {
     await harness.close();
-    await rm(workDir, { recursive: true, force: true });
+    await removeFolder(workDir);
+    if (params.runsDir != null) await removeFolder(params.runsDir);
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactStore, Clock } from '#core/ports.ts';
@@ -8,8 +8,9 @@ import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
 import { AgentEvent } from '#core/report.ts';
 import { competitionUrl } from '#core/kaggle.ts';
-import { createProcessSandbox } from './sandbox/process-sandbox.ts';
+import { openProcessSandbox } from './sandbox/process-sandbox.ts';
 import { loadRecipes } from './search/recipes.ts';
+import { removeFolder } from './remove-folder.ts';
 import { runAgent } from './run.ts';
 import { startHarness } from './evaluate/harness-client.ts';
 import { wrapWrites } from './storing.ts';
@@ -64,7 +65,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       sign: null,
       kaggle: options.kaggle,
       startHarness: ({ threads, onLog }) => startHarness({ python, threads, onLog }),
-      sandbox: createProcessSandbox(python),
+      sandbox: (await openProcessSandbox(python)).sandbox,
       recipes: await loadRecipes(),
       identity: { podUid: `process-${process.pid}`, nonce: randomUUID() },
       podName: null,
@@ -81,7 +82,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
     });
     return { exitCode, jobId, manifest, error };
   } finally {
-    await rm(workDir, { recursive: true, force: true });
+    await removeFolder(workDir);
   }
 }
 

@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { ExitClass, RunOutcome, Sandbox, SolutionRun } from './sandbox.ts';
-import { measureGroupMemoryMib, signalGroup } from './process-tree.ts';
+import type { RunEnd } from './end-run.ts';
+import type { Confinement } from './confinement.ts';
+import { countOomKills } from './oom-kills.ts';
+import { endRun } from './end-run.ts';
+import { measureGroupMemoryMib } from './process-tree.ts';
+import { probeConfinement, writeCommand } from './confinement.ts';
 
 const TERM_GRACE_MS = 2_000;
 const MEMORY_POLL_MS = 250;
@@ -13,31 +18,43 @@ const MAX_FILE_MIB = 2048;
 const LAUNCH = 'ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; ulimit -t "$2"; shift 2; exec "$@"';
 
 /**
- * Runs programs that we wrote ourselves: one fresh process per run, its own session, empty environment, closed stdin, time and memory
- * limits on the whole process group. `python` is an absolute path.
+ * One fresh process per run, its own session, empty environment, closed stdin, time and memory limits on the whole tree. `python` is an
+ * absolute path. With a confinement a run reaches no network, no file but its own and the system's, no other run; without (null) this is
+ * for programs that we wrote ourselves.
  */
-export function createProcessSandbox(python: string): Sandbox {
-  return { tier: 'process', run: (order) => runProcess(python, order) };
+export function createProcessSandbox(python: string, confinement: Confinement | null = null): Sandbox {
+  return { tier: confinement === null ? 'process' : 'isolated', run: (order) => runProcess(python, order, confinement) };
 }
 
-async function runProcess(python: string, order: SolutionRun): Promise<RunOutcome> {
+/** The same, confined where this machine can; `problems` says in one line each why not. */
+export async function openProcessSandbox(python: string): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
+  const { confinement, problems } = await probeConfinement(python);
+  return { sandbox: createProcessSandbox(python, confinement), problems };
+}
+
+async function runProcess(python: string, order: SolutionRun, confinement: Confinement | null): Promise<RunOutcome> {
   if (order.signal.aborted) return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '' };
   const startMs = performance.now();
-  const child = spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...writeLimits(order), python, '-I', order.program, ...writeArguments(order)], {
+  const oomKills = await countOomKills();
+  const command = [...writeCommand(python, order, confinement), ...writeArguments(order)];
+  const child = spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...writeLimits(order), ...command], {
     cwd: order.scratchDir,
     env: writeEnvironment(order),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = collectOutput(child, order.onOutput);
-  const guard = guardRun(child, order);
-  const { exitCode, signal, failedToStart } = await waitForEnd(child);
+  const end = endRun(child, confinement !== null);
+  const guard = guardRun(child, order, end);
+  const { exitCode, signal, failedToStart } = await waitForEnd(child, end);
   guard.stop();
-  // Whatever it left behind in its group ends with it; then its pipes close.
-  if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+  // Whatever it left behind ends with it; then its pipes close.
+  end.sweep();
   const tail = failedToStart ?? output.tail();
+  const killedForMemory = signal === 'SIGKILL' && (await countOomKills()) > oomKills;
+  const found = killedForMemory ? 'oom' : classifyEnd(exitCode, signal, tail);
   return {
-    exitClass: guard.reason() ?? (failedToStart !== null ? 'crashed' : classifyEnd(exitCode, signal, tail)),
+    exitClass: guard.reason() ?? (failedToStart !== null ? 'crashed' : found),
     exitCode,
     seconds: (performance.now() - startMs) / 1000,
     peakMemoryMib: Math.round(guard.peakMib()),
@@ -93,28 +110,28 @@ interface Ended {
 }
 
 /** Waits for the main process, not for its pipes: a child that it left behind may hold those open. */
-async function waitForEnd(child: ChildProcess): Promise<Ended> {
+async function waitForEnd(child: ChildProcess, run: RunEnd): Promise<Ended> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ exitCode: null, signal: null, failedToStart: error.message }));
     child.once('exit', (exitCode, signal) => {
       const done = () => resolve({ exitCode, signal, failedToStart: null });
-      if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+      run.sweep();
       child.once('close', done);
     });
   });
 }
 
-/** Ends the run when its time or memory is over, or the attempt is stopped: TERM, grace, KILL, always to the whole group. */
-function guardRun(child: ChildProcess, order: SolutionRun) {
+/** Ends the run when its time or memory is over, or the attempt is stopped: TERM, grace, KILL, always to all of it. */
+function guardRun(child: ChildProcess, order: SolutionRun, run: RunEnd) {
   let reason: ExitClass | null = null;
   let peakMib = 0;
   let killTimer: NodeJS.Timeout | null = null;
   const end = (why: ExitClass, graceMs: number): void => {
-    if (reason !== null || child.pid === undefined) return;
+    if (reason !== null) return;
     reason = why;
-    const pid = child.pid;
-    signalGroup(pid, graceMs === 0 ? 'SIGKILL' : 'SIGTERM');
-    killTimer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+    if (graceMs === 0) return run.kill();
+    run.ask();
+    killTimer = setTimeout(run.kill, graceMs);
   };
   const onAbort = (): void => end('stopped', 0);
   order.signal.addEventListener('abort', onAbort, { once: true });

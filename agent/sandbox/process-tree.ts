@@ -22,6 +22,21 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** A signal to one process; true when it was there. */
+export function signalOne(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Kills a process and all its descendants, whatever groups they are in. */
+export async function killTree(pid: number): Promise<void> {
+  for (const member of await listTree(pid)) signalOne(member, 'SIGKILL');
+}
+
 async function listTree(root: number): Promise<number[]> {
   const found: number[] = [];
   const queue = [root];

@@ -1,10 +1,13 @@
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FoldGrade, RunFolders } from '../evaluate/harness-protocol.ts';
 import type { ExitClass, RunOutcome } from '../sandbox/sandbox.ts';
 import type { RunContext, Task } from '../context.ts';
 import { callHarness, throwIfStopped } from '../context.ts';
 import { cleanText } from '../log.ts';
+import { makeRunPlace } from './run-place.ts';
+import type { RunPlace } from './run-place.ts';
+import { removeFolder } from '../remove-folder.ts';
 import { forEachLimited } from '#core/concurrency.ts';
 
 const MAX_LOG_CHARS = 512 * 1024;
@@ -38,28 +41,28 @@ const MARGIN = 1.15;
 export async function runFolds(run: RunContext, task: Task, program: Program): Promise<FoldsOutcome> {
   const home = join(run.workDir, 'runs', `s${program.number}`);
   await mkdir(home, { recursive: true });
-  const paramsFile = join(home, 'params.json');
-  await writeFile(paramsFile, JSON.stringify(program.params));
-  const work = createWork(run, task, { ...program, home, paramsFile });
+  const work = createWork(run, task, { ...program, home });
   try {
     await forEachLimited(task.folds.runs, chooseFoldsAtOnce(run, task), work.runOne);
     if (work.failure() === null && task.folds.final_run !== null) await work.runFinal(task.folds.final_run);
   } finally {
-    await rm(home, { recursive: true, force: true });
+    await removeFolder(home);
   }
   return work.outcome();
 }
 
 /**
  * Two folds with one thread each took half the processor time of one fold with two threads (measured on two cores), so folds share the
- * threads; large data go one at a time, since each run holds its own copy.
+ * threads; large data go one at a time, since each run holds its own copy. So do runs on a volume of their own that nothing keeps from
+ * reading each other: then the volume holds one run's files.
  */
 function chooseFoldsAtOnce(run: RunContext, task: Task): number {
   const bytes = task.data.reduce((sum, file) => sum + file.bytes, 0);
-  return bytes > MAX_SHARED_BYTES ? 1 : Math.min(run.foldsAtOnce, run.threads);
+  const strangers = run.runsDir === null || run.sandbox.tier === 'isolated';
+  return bytes > MAX_SHARED_BYTES || !strangers ? 1 : Math.min(run.foldsAtOnce, run.threads);
 }
 
-function createWork(run: RunContext, task: Task, program: Program & { readonly home: string; readonly paramsFile: string }) {
+function createWork(run: RunContext, task: Task, program: Program & { readonly home: string }) {
   const atOnce = chooseFoldsAtOnce(run, task);
   // The same for every run of a solution, the final one too (solution contract, section 1).
   const threads = Math.max(1, Math.floor(run.threads / atOnce));
@@ -80,21 +83,25 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     logText.push(lines);
   };
 
-  const execute = async (folders: RunFolders): Promise<string | null> => {
+  /** Runs one fold (or the final run) in a place of its own, gives its output to `take`, and removes the place. */
+  const execute = async (folders: RunFolders, take: (outDir: string) => Promise<void>): Promise<void> => {
     throwIfStopped(run.signal);
-    const outDir = join(program.home, folders.run_id, 'out');
-    const scratchDir = join(program.home, folders.run_id, 'scratch');
-    await mkdir(outDir, { recursive: true });
-    await mkdir(scratchDir, { recursive: true });
+    const place = await makeRunPlace({ homeDir: program.home, runsDir: run.runsDir, folders, params: program.params });
+    try {
+      if (await train(folders, place)) await take(place.outDir);
+    } finally {
+      await place.remove();
+    }
+  };
+  const train = async (folders: RunFolders, place: RunPlace): Promise<boolean> => {
     const outcome = await run.stopwatch.measure('train', () =>
-      startRun(run, task, program, { folders, outDir, scratchDir, threads, atOnce, keepOutput }),
+      startRun(run, task, program, { folders, place, threads, atOnce, keepOutput }),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
     slowestS = Math.max(slowestS, outcome.seconds);
-    if (outcome.exitClass === 'ok') return outDir;
-    failure ??= `${folders.run_id}: ${describeOutcome(outcome)}`;
-    return null;
+    if (outcome.exitClass !== 'ok') failure ??= `${folders.run_id}: ${describeOutcome(outcome)}`;
+    return outcome.exitClass === 'ok';
   };
   /** Gives up when the runs still to come would not fit, judged by the mean of those done. */
   const checkFit = (): void => {
@@ -111,23 +118,21 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     failure: () => failure,
     async runOne(folders: RunFolders): Promise<void> {
       if (failure !== null) return;
-      const outDir = await execute(folders);
-      if (outDir === null) return;
-      const params = { solution: program.number, run_id: folders.run_id, out_dir: outDir };
-      const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
-      grades.push(grade);
-      if (grade.failure !== null) failure ??= `${folders.run_id}: ${grade.failure}`;
-      await rm(join(program.home, folders.run_id), { recursive: true, force: true });
-      checkFit();
-      run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
+      await execute(folders, async (outDir) => {
+        const params = { solution: program.number, run_id: folders.run_id, out_dir: outDir };
+        const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
+        grades.push(grade);
+        if (grade.failure !== null) failure ??= `${folders.run_id}: ${grade.failure}`;
+        checkFit();
+        run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
+      });
     },
     async runFinal(folders: RunFolders): Promise<void> {
-      const outDir = await execute(folders);
-      if (outDir === null) return;
-      const reply = await run.stopwatch.measure('grade', () =>
-        callHarness(run, 'take_final', { solution: program.number, out_dir: outDir }),
-      );
-      if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
+      await execute(folders, async (outDir) => {
+        const params = { solution: program.number, out_dir: outDir };
+        const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_final', params));
+        if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
+      });
     },
     outcome: (): FoldsOutcome => ({
       grades,
@@ -142,29 +147,29 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
 async function startRun(
   run: RunContext,
   task: Task,
-  program: Program & { readonly paramsFile: string },
-  place: {
+  program: Program,
+  given: {
     readonly folders: RunFolders;
-    readonly outDir: string;
-    readonly scratchDir: string;
+    readonly place: RunPlace;
     readonly threads: number;
     readonly atOnce: number;
     readonly keepOutput: (runId: string, chunk: string) => void;
   },
 ): Promise<RunOutcome> {
+  const { place } = given;
   return run.sandbox.run({
     program: program.path,
-    trainDir: place.folders.train_dir,
-    predictDir: place.folders.predict_dir,
+    trainDir: place.trainDir,
+    predictDir: place.predictDir,
     outDir: place.outDir,
     scratchDir: place.scratchDir,
-    paramsFile: program.paramsFile,
+    paramsFile: place.paramsFile,
     seed: task.seed,
-    threads: place.threads,
+    threads: given.threads,
     timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
     // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
-    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / place.atOnce),
-    onOutput: (chunk) => place.keepOutput(place.folders.run_id, chunk),
+    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / given.atOnce),
+    onOutput: (chunk) => given.keepOutput(given.folders.run_id, chunk),
     signal: run.signal,
   });
 }

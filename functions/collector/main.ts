@@ -23,4 +23,4 @@ async function main(): Promise<void> {
   });
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { parseOverrides } from '#adapters/broker/ce-overrides.ts';
 import type { Authenticator } from './auth.ts';
 import type { RequestLimits } from '#core/requests.ts';
 import { DEFAULT_LIMITS } from '#core/requests.ts';
@@ -15,6 +16,9 @@ const count = (fallback: number, max: number) => z.coerce.number().int().min(1).
 const Environment = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
   K_SERVICE: z.string().optional(),
+  K_SINK: z.url({ protocol: /^https?$/ }).optional(),
+  K_CE_OVERRIDES: z.string().optional(),
+  KUBECONFIG: z.string().min(1).optional(),
   KAGGLE_AGENT_HOST: z.string().min(1).optional(),
   KAGGLE_AGENT_PROFILE: z.enum(['dev', 'production']).default('production'),
   KAGGLE_AGENT_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://…'),
@@ -23,6 +27,7 @@ const Environment = z.object({
     .string()
     .regex(/^(file:|gs:\/\/)/, 'expected file:… or gs://…')
     .optional(),
+  KAGGLE_AGENT_GCS_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_ALLOWED_HOSTS: words,
   KAGGLE_AGENT_ALLOWED_ORIGINS: words,
   KAGGLE_AGENT_API_KEYS_FILE: z.string().min(1).optional(),
@@ -31,6 +36,12 @@ const Environment = z.object({
   KAGGLE_AGENT_SIGNALS_URL: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_LAUNCHER_URL: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_ATTEMPTS_DIR: z.string().min(1).optional(),
+  KAGGLE_AGENT_RUNS_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "expected a namespace's name")
+    .optional(),
+  KAGGLE_AGENT_AGENT_IMAGE: z.string().min(1).optional(),
+  KAGGLE_AGENT_POD_SETTINGS_FILE: words,
   KAGGLE_AGENT_KAGGLE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE: z.string().min(1).optional(),
   KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
@@ -41,6 +52,17 @@ const Environment = z.object({
   KAGGLE_AGENT_MAX_TIME_LIMIT_S: count(DEFAULT_LIMITS.maxTimeLimitS, 86_400),
   KAGGLE_AGENT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
+
+/** Attempts are Kubernetes Jobs of a namespace, or processes of this machine. */
+export type ClusterSettings =
+  | {
+      readonly kind: 'kubernetes';
+      readonly namespace: string;
+      /** Null = the service account of the pod. */
+      readonly kubeconfig: string | null;
+      readonly podSettingsFiles: readonly string[];
+    }
+  | { readonly kind: 'processes'; readonly dir: string };
 
 /** Settings of one function's process. */
 export interface FunctionConfig {
@@ -56,6 +78,13 @@ export interface FunctionConfig {
   /** Streams end themselves this long after their start: 10 s before the platform cuts them. */
   readonly maxStreamMs: number;
   readonly cap: number;
+  /** How the storage of KAGGLE_AGENT_STORAGE_URL is opened: an emulator's address, in development. */
+  readonly storageOptions: { readonly gcsEndpoint?: string };
+  /** Extension attributes that a sink binding adds to every event (K_CE_OVERRIDES). */
+  readonly eventOverrides: Readonly<Record<string, string>>;
+  /** Where attempts run; null when neither place is named, or both are (`clusterProblem` says which). */
+  readonly cluster: ClusterSettings | null;
+  readonly clusterProblem: string;
   /** What the agent's processes are told, where attempts are processes of this machine. */
   readonly agent: {
     readonly kaggleApiBase: string | null;
@@ -67,7 +96,7 @@ export interface FunctionConfig {
   readonly limits: RequestLimits;
   readonly logLevel: string;
   /** A setting that this function can't do without. Throws naming the variable. */
-  require(name: 'storageUrl' | 'attemptsDir' | 'intakeUrl' | 'signalsUrl' | 'launcherUrl' | 'planeKey'): string;
+  require(name: 'storageUrl' | 'agentImage' | 'intakeUrl' | 'signalsUrl' | 'launcherUrl' | 'planeKey'): string;
 }
 
 /**
@@ -93,8 +122,8 @@ export function readFunctionConfig(
   }
   const optional: Readonly<Record<string, readonly [string, string | undefined]>> = {
     storageUrl: ['KAGGLE_AGENT_STORAGE_URL', values.KAGGLE_AGENT_STORAGE_URL],
-    attemptsDir: ['KAGGLE_AGENT_ATTEMPTS_DIR', values.KAGGLE_AGENT_ATTEMPTS_DIR],
-    intakeUrl: ['KAGGLE_AGENT_INTAKE_URL', values.KAGGLE_AGENT_INTAKE_URL],
+    agentImage: ['KAGGLE_AGENT_AGENT_IMAGE', values.KAGGLE_AGENT_AGENT_IMAGE],
+    intakeUrl: ['KAGGLE_AGENT_INTAKE_URL (or K_SINK)', values.KAGGLE_AGENT_INTAKE_URL ?? values.K_SINK],
     signalsUrl: ['KAGGLE_AGENT_SIGNALS_URL', values.KAGGLE_AGENT_SIGNALS_URL],
     launcherUrl: ['KAGGLE_AGENT_LAUNCHER_URL', values.KAGGLE_AGENT_LAUNCHER_URL],
     planeKey: ['KAGGLE_AGENT_PLANE_KEY_FILE', readSecret('KAGGLE_AGENT_PLANE_KEY_FILE', values.KAGGLE_AGENT_PLANE_KEY_FILE)],
@@ -110,6 +139,9 @@ export function readFunctionConfig(
     requestTimeoutS: values.KAGGLE_AGENT_REQUEST_TIMEOUT_S,
     maxStreamMs: Math.max(1, values.KAGGLE_AGENT_REQUEST_TIMEOUT_S - 10) * 1000,
     cap: values.KAGGLE_AGENT_CAP,
+    storageOptions: values.KAGGLE_AGENT_GCS_ENDPOINT === undefined ? {} : { gcsEndpoint: values.KAGGLE_AGENT_GCS_ENDPOINT },
+    eventOverrides: parseOverrides(values.K_CE_OVERRIDES),
+    ...readCluster(values),
     agent: {
       kaggleApiBase: values.KAGGLE_AGENT_KAGGLE_API_BASE ?? null,
       kaggleCredentialsFile: values.KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE ?? null,
@@ -124,6 +156,21 @@ export function readFunctionConfig(
       if (value === undefined || value === '') throw new Error(`${variable} is missing: this function can't work without it.`);
       return value;
     },
+  };
+}
+
+function readCluster(values: z.infer<typeof Environment>): Pick<FunctionConfig, 'cluster' | 'clusterProblem'> {
+  const { KAGGLE_AGENT_RUNS_NAMESPACE: namespace, KAGGLE_AGENT_ATTEMPTS_DIR: dir } = values;
+  const choice = 'KAGGLE_AGENT_RUNS_NAMESPACE (Kubernetes Jobs of that namespace) or KAGGLE_AGENT_ATTEMPTS_DIR (processes of this machine)';
+  if (namespace !== undefined && dir !== undefined) {
+    return { cluster: null, clusterProblem: `Attempts can run in one place only: unset one of ${choice}.` };
+  }
+  if (dir !== undefined) return { cluster: { kind: 'processes', dir }, clusterProblem: '' };
+  if (namespace === undefined) return { cluster: null, clusterProblem: `This function must know where attempts run: set ${choice}.` };
+  const kubeconfig = values.KUBECONFIG ?? null;
+  return {
+    cluster: { kind: 'kubernetes', namespace, kubeconfig, podSettingsFiles: values.KAGGLE_AGENT_POD_SETTINGS_FILE },
+    clusterProblem: '',
   };
 }
 

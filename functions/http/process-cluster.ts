@@ -8,16 +8,23 @@ import type { ProcessRunner } from '#adapters/cluster/process/runner.ts';
 const HINT_TIMEOUT_MS = 3_000;
 
 /**
- * The cluster of functions that run as processes of one machine: attempts live in KAGGLE_AGENT_ATTEMPTS_DIR, which any number of functions may
+ * The cluster of functions that run as processes of one machine: attempts live in `dir`, which any number of functions may
  * use at once; changes are hinted to the signals broker. Throws naming the setting that is missing.
  */
-export function openProcessCluster(config: FunctionConfig, logger: Logger): ProcessRunner {
+export function openProcessCluster(config: FunctionConfig, dir: string, logger: Logger): ProcessRunner {
   const signalsUrl = config.require('signalsUrl');
   const sink = createHttpSink({ url: signalsUrl });
   const { entry, ...agent } = config.agent;
+  const { gcsEndpoint } = config.storageOptions;
   return createProcessRunner({
-    dir: config.require('attemptsDir'),
-    command: buildAgentCommand({ ...agent, storageUrl: config.require('storageUrl'), signalsUrl, ...(entry !== null && { entry }) }),
+    dir,
+    command: buildAgentCommand({
+      ...agent,
+      storageUrl: config.require('storageUrl'),
+      signalsUrl,
+      ...(entry !== null && { entry }),
+      ...(gcsEndpoint !== undefined && { extraEnv: { KAGGLE_AGENT_GCS_ENDPOINT: gcsEndpoint } }),
+    }),
     limits: AGENT_LIMITS,
     graceMs: AGENT_GRACE_MS,
     onChange: (event) => {

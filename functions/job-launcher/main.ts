@@ -14,7 +14,7 @@ const TOKEN_LIFETIME_MS = 4 * 3_600_000;
 async function main(): Promise<void> {
   const config = readFunctionConfig(process.env, { isPublic: false });
   const planeKey = config.require('planeKey');
-  const { ports, close } = await openPlane(config, 'job-launcher');
+  const { ports, close } = await openPlane(config, 'job-launcher', { createsJobs: true });
   const tokenEnd = () => new Date(Date.now() + TOKEN_LIFETIME_MS);
   await runFunction({
     config,
@@ -31,4 +31,4 @@ async function main(): Promise<void> {
   });
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

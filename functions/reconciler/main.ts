@@ -33,4 +33,4 @@ async function wakeLauncher(url: string): Promise<void> {
   if (!response.ok) throw new Error(`the launcher answered ${response.status}`);
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

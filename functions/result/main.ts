@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const config = readFunctionConfig(process.env, { isPublic: true });
   const logger = createLogger({ level: config.logLevel, service: 'result' });
   const store = createPostgresJobStore({ url: config.databaseUrl, maxConnections: config.databaseConnections });
-  const artifacts = await openArtifactStore(config.require('storageUrl'));
+  const artifacts = await openArtifactStore(config.require('storageUrl'), config.storageOptions);
   const { maxStreamMs } = config;
   await runFunction({
     config,
@@ -21,4 +21,4 @@ async function main(): Promise<void> {
   });
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

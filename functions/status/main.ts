@@ -1,6 +1,6 @@
 import { createLogger } from '#adapters/telemetry/logger.ts';
 import { createPostgresJobStore } from '#adapters/postgres/job-store.ts';
-import { openArtifactStore } from '#adapters/storage/open.ts';
+import { openArtifactStoreOnFirstUse } from '#adapters/storage/open-on-first-use.ts';
 import { createStatusApp } from './app.ts';
 import { exitWithReason, runFunction } from '../http/run-function.ts';
 import { readFunctionConfig } from '../http/config.ts';
@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const config = readFunctionConfig(process.env, { isPublic: true });
   const logger = createLogger({ level: config.logLevel, service: 'status' });
   const store = createPostgresJobStore({ url: config.databaseUrl, maxConnections: config.databaseConnections });
-  const artifacts = await openArtifactStore(config.require('storageUrl'));
+  const artifacts = openArtifactStoreOnFirstUse(config.require('storageUrl'), config.storageOptions);
   const { maxStreamMs } = config;
   await runFunction({
     config,
@@ -21,4 +21,4 @@ async function main(): Promise<void> {
   });
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { createHttpSink } from '#adapters/broker/http-sink.ts';
+import { createKnativeSink } from '#adapters/broker/knative.ts';
 import { createLogger } from '#adapters/telemetry/logger.ts';
 import { createPostgresJobStore } from '#adapters/postgres/job-store.ts';
 import { sha256Hex } from '#adapters/hashing.ts';
@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   const config = readFunctionConfig(process.env, { isPublic: true });
   const logger = createLogger({ level: config.logLevel, service: 'submit' });
   const store = createPostgresJobStore({ url: config.databaseUrl, maxConnections: config.databaseConnections });
-  const sink = createHttpSink({ url: config.require('intakeUrl') });
+  const sink = createKnativeSink({ url: config.require('intakeUrl'), overrides: config.eventOverrides });
   const { limits } = config;
   await runFunction({
     config,
@@ -23,4 +23,4 @@ async function main(): Promise<void> {
   });
 }
 
-await main().catch(exitWithReason);
+main().catch(exitWithReason);

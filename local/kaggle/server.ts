@@ -35,10 +35,18 @@ export interface StandInControl {
   requests(): readonly LoggedRequest[];
 }
 
+/** Where the stand-in listens (default: loopback), and the name by which clients reach it when that is another. */
+export interface StandInPlace {
+  readonly host?: string;
+  readonly publicHost?: string;
+  /** Port of signed URLs; default: a free one. */
+  readonly storagePort?: number;
+}
+
 /** A running or ready stand-in for Kaggle. */
 export interface KaggleStandIn {
-  /** Listen on 127.0.0.1 (0 = a free port). `apiBaseUrl` is what a client takes as its base; signed URLs point to a second port. */
-  listen(port?: number): Promise<{ apiBaseUrl: string; port: number; storageOrigin: string }>;
+  /** Listens (0 = a free port). `apiBaseUrl` is what a client takes as its base; signed URLs point to a second port. */
+  listen(port?: number, place?: StandInPlace): Promise<{ apiBaseUrl: string; port: number; storageOrigin: string }>;
   close(): Promise<void>;
   slugs: readonly string[];
   control: StandInControl;
@@ -70,7 +78,7 @@ export function createKaggleStandIn(options: StandInOptions): KaggleStandIn {
   const storageServer = createServer(log.around('storage', storage.app));
   const apiServer = createServer(routeByTarget(log.around('api', api), log.around('storage', storage.app), () => storage.origin));
   return {
-    listen: (port = 0) => listenBoth(apiServer, storageServer, storage, port),
+    listen: (port = 0, place = {}) => listenBoth(apiServer, storageServer, storage, { port, ...place }),
     close: async () => void (await Promise.all([closeServer(apiServer), closeServer(storageServer)])),
     slugs: [...competitions.keys()],
     control: {
@@ -82,20 +90,21 @@ export function createKaggleStandIn(options: StandInOptions): KaggleStandIn {
   };
 }
 
-async function listenBoth(apiServer: Server, storageServer: Server, storage: Storage, port: number) {
-  const storagePort = await listenOn(storageServer, 0);
-  storage.origin = `http://${HOST}:${storagePort}`;
-  const apiPort = await listenOn(apiServer, port).catch(async (error: unknown) => {
+async function listenBoth(apiServer: Server, storageServer: Server, storage: Storage, place: StandInPlace & { port: number }) {
+  const { host = HOST, publicHost = HOST, port } = place;
+  const storagePort = await listenOn(storageServer, place.storagePort ?? 0, host);
+  storage.origin = `http://${publicHost}:${storagePort}`;
+  const apiPort = await listenOn(apiServer, port, host).catch(async (error: unknown) => {
     await closeServer(storageServer);
     throw error;
   });
-  return { apiBaseUrl: `http://${HOST}:${apiPort}/api/v1`, port: apiPort, storageOrigin: storage.origin };
+  return { apiBaseUrl: `http://${publicHost}:${apiPort}/api/v1`, port: apiPort, storageOrigin: storage.origin };
 }
 
-function listenOn(server: Server, port: number): Promise<number> {
+function listenOn(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, HOST, () => {
+    server.listen(port, host, () => {
       const address = server.address();
       if (address !== null && typeof address === 'object') resolve(address.port);
       else reject(new Error('The stand-in has no port.'));

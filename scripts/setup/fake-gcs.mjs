@@ -27,7 +27,7 @@ export async function findOrBuildFakeGcs() {
   }
   mkdirSync(binDir, { recursive: true });
   const built = await runTimedStep('storage emulator for tests, built with Go (a few minutes, once)', () =>
-    runCommand('go', ['install', module], { env: { GOBIN: binDir }, timeoutMs: 15 * 60_000 }),
+    runCommand('go', ['install', module], { env: { GOBIN: binDir, CGO_ENABLED: '0' }, timeoutMs: 15 * 60_000 }),
   );
   if (!built.ok) {
     say(`the storage emulator could not be built, so the Google Cloud Storage suite cannot run: ${lastUsefulLine(built.output)}`);

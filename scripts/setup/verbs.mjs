@@ -87,6 +87,15 @@ async function format() {
   return Math.max(...codes);
 }
 
+/** The storage emulator is needed only for its own image. */
+async function buildImages(args) {
+  await prepare([npm]);
+  const only = args.find((arg, index) => arg.startsWith('--only=') || args[index - 1] === '--only');
+  const needsFakeGcs = !args.includes('--help') && (only === undefined || only.includes('gcs'));
+  const fakeGcs = needsFakeGcs ? await withSetupLock(findOrBuildFakeGcs) : null;
+  return runProgram(inProject('scripts/images/main.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
+}
+
 /** Every verb: what it needs is installed first, then it runs and its exit code is returned. */
 export const verbs = {
   setup: async () => {
@@ -98,7 +107,11 @@ export const verbs = {
   start: program('local/main.ts', [npm, python]),
   cli: program('cli/main.ts', [npm, python]),
   'bench-plane': program('bench/plane.ts', [npm, python]),
+  images: buildImages,
+  deploy: program('scripts/deploy/main.ts', [npm]),
+  manifests: program('scripts/deploy/manifests.ts', [npm]),
   test: runTests,
+  'test-cluster': program('scripts/run-tests.ts', [npm, python], ['--config', 'test/cluster/ava.config.mjs']),
   check: runChecks,
   format,
   lock: () => lockPythonPackages(),

@@ -24,6 +24,19 @@ test('the environment names files; secrets come from them', async (t) => {
   t.is(config.workDir, join(dir, `${spec.jobId}-a2`));
 });
 
+test('in a pod the runner, the volume shared with it and the pod are named; elsewhere there is none', async (t) => {
+  const dir = await makeTempDir(t);
+  const spec = makeSpec();
+  await writeFile(join(dir, 'spec.json'), JSON.stringify(spec));
+  const base = { KAGGLE_AGENT_SPEC_FILE: join(dir, 'spec.json'), KAGGLE_AGENT_STORAGE_URL: 'file:/x' };
+  const pod = { KAGGLE_AGENT_RUNNER_SOCKET: '/run/x/runner.sock', KAGGLE_AGENT_RUNS_DIR: '/run/x/work', KAGGLE_AGENT_POD_UID: 'uid-1' };
+  const config = readAgentConfig({ ...base, ...pod });
+  t.deepEqual(config.runner, { socketPath: '/run/x/runner.sock', runsDir: `/run/x/work/${spec.jobId}-a1` });
+  t.is(config.podUid, 'uid-1');
+  t.is(readAgentConfig(base).runner, null);
+  t.throws(() => readAgentConfig({ ...base, KAGGLE_AGENT_RUNS_DIR: '/run/x/work' }), { message: /go together/ });
+});
+
 const WRONG: readonly [title: string, change: Record<string, string>, message: RegExp][] = [
   ['no storage', { KAGGLE_AGENT_STORAGE_URL: '' }, /KAGGLE_AGENT_STORAGE_URL: expected file:/],
   ['a sink that is no address', { K_SINK: 'nowhere' }, /K_SINK/],
