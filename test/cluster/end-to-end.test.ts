@@ -13,7 +13,7 @@ import { requireSetting } from './_harness.ts';
 const COMPETITION = 'https://www.kaggle.com/competitions/ames-house-prices';
 const TIME_LIMIT_S = 90;
 const JOB_PATIENCE_MS = 300_000;
-/** Status and collector stay five minutes longer on purpose; the reconciler comes back with each tick. */
+/** Not status and collector, which a production overlay keeps for five minutes more, and not the reconciler, which comes back with each tick. */
 const SHORT_LIVED = ['submit', 'result', 'job-launcher', 'dead-letter'];
 const DEPLOY = join(import.meta.dirname, '../../scripts/deploy/main.ts');
 
