@@ -9,6 +9,8 @@ import { waitUntil } from '#test/_support/wait-until.ts';
 import { runCli, startCli } from './_run-cli.ts';
 
 const ENDLESS = JSON.stringify({ steps: 100_000, msPerStep: 20 });
+/** Slow enough that a watcher sees it run: what it says in a burst is merged. */
+const FIVE_STEPS = JSON.stringify({ steps: 5, msPerStep: 400 });
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
 const ID_LINE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/;
 
@@ -33,11 +35,11 @@ test.serial('submit --wait and --watch follow the job to its end: its state is t
   t.is(JobView.parse(JSON.parse(waited.stdout)).status, 'success');
   t.notRegex(waited.stderr, /running/);
 
-  const watched = await runCli(t, url, 'submit', 'titanic', '--watch');
+  const watched = await runCli(t, url, 'submit', 'titanic', '--watch', '--hint', FIVE_STEPS);
   t.is(watched.code, 0, watched.stderr);
-  t.regex(watched.stdout, /^JOB +COMPETITION +STATE +BEST +AGE +REASON\n[0-9a-f-]{36} +titanic +success +accuracy 0\.2 /);
-  t.regex(watched.stderr, /running +\d+s +execute +step 1 of 2 +best accuracy 0\.1 ±0\.01 +1h00m left\n/);
-  t.regex(watched.stderr, /success +\d+s +done: 2 solutions/);
+  t.regex(watched.stdout, /^JOB +COMPETITION +STATE +BEST +AGE +REASON\n[0-9a-f-]{36} +titanic +success +accuracy 0\.5 /);
+  t.regex(watched.stderr, /running +\d+s +execute +(step|better:) \d.*best accuracy 0\.[1-5] ±0\.01 +(1h00m|59m\d\ds) left\n/);
+  t.regex(watched.stderr, /success +\d+s +done: 5 solutions/);
 
   const failed = await runCli(t, url, 'submit', 'titanic', '--watch', '-o', 'name', '--hint', '{"steps":1,"exitCode":64}');
   t.is(failed.code, 3, failed.stderr);
