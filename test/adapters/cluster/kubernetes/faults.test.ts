@@ -81,7 +81,7 @@ test('a Job that is there already is verified, and one that is gone again is bus
 
 test('a half-open connection is given up in time, and the next call makes a new one', async (t) => {
   let silent = false;
-  const { runner, requests } = await startFakeApi(t, () => (silent ? 'silence' : ok(storedJob())), { timeoutMs: 300 });
+  const { runner, requests } = await startFakeApi(t, () => (silent ? 'silence' : ok(storedJob())), { timeoutMs: 2000 });
   await runner.observe(order.jobName);
   await runner.observe(order.jobName);
   t.is(requests[0]?.connection, requests[1]?.connection, 'connections are kept');
@@ -89,9 +89,9 @@ test('a half-open connection is given up in time, and the next call makes a new 
   const began = performance.now();
   const error = await t.throwsAsync(runner.observe(order.jobName), { instanceOf: AgentError });
   t.like(error, { code: 'unavailable', turn: 'retry' });
-  t.regex(error?.message ?? '', /no answer from the Kubernetes API within 300 ms/);
+  t.regex(error?.message ?? '', /no answer from the Kubernetes API within 2000 ms/);
   t.is((await t.throwsAsync(runner.create(order), { instanceOf: RunnerError }))?.kind, 'busy');
-  t.true(performance.now() - began < 10_000);
+  t.true(performance.now() - began < 30_000);
   silent = false;
   await runner.observe(order.jobName);
   t.not(requests.at(-1)?.connection, requests[0]?.connection);
