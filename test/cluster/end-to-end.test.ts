@@ -79,7 +79,7 @@ test.serial('POST /run through the ingress: a pod solves the demo, and the submi
   const result = await callIngress({ address: urls.result, path: `/result/${id}` });
   t.is(result.status, 200);
   const recorded = ResultView.parse(JSON.parse(result.body.toString())).result;
-  t.like(recorded, { valid: true, quality: 'model', partial: false });
+  t.like(recorded, { valid: true, quality: 'model', partial: false }, JSON.stringify(recorded));
   t.log(
     `cv ${recorded?.cv?.score}, stand-in's public score ${recorded?.leaderboard?.public}, first valid file after ${recorded?.first_valid_seconds} s`,
   );
