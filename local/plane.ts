@@ -103,6 +103,14 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
   undo.push(() => processRunner.close());
   const plain: PlanePorts = { store, artifacts, runner: processRunner, sink: brokers.intake.sink };
   const ports = options.wrapPorts?.(plain) ?? plain;
+  let shouldEndAttempts = false;
+  // After the functions, which may be creating a run until they are closed; before the runner.
+  undo.push(async () => {
+    if (!shouldEndAttempts) return true;
+    const ended = await endAttempts(ports.runner);
+    if (ended) await processRunner.waitForSupervisors();
+    return ended;
+  });
   const functions = await startFunctions({
     config,
     ports,
@@ -134,7 +142,10 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
     functions,
     databaseUrl: database,
     tick: () => ticker.tick(),
-    close: (how) => (closing ??= closeInOrder({ undo, ports, ticker, endAttempts: how?.endAttempts ?? false, logger })),
+    close: (how) => {
+      shouldEndAttempts ||= how?.endAttempts ?? false;
+      return (closing ??= closeInOrder(undo, logger));
+    },
   };
 }
 
@@ -160,36 +171,29 @@ async function openDatabase(
 }
 
 /** The reverse of the start. What fails to close is logged and never stops the rest. */
-async function closeInOrder(params: {
-  readonly undo: readonly (() => Promise<unknown>)[];
-  readonly ports: PlanePorts;
-  readonly ticker: { close(): Promise<void> };
-  readonly endAttempts: boolean;
-  readonly logger: Logger;
-}): Promise<boolean> {
+async function closeInOrder(undo: readonly (() => Promise<unknown>)[], logger: Logger): Promise<boolean> {
   let clean = true;
-  await params.ticker.close();
-  if (params.endAttempts) await endAttempts(params.ports.runner);
-  for (const step of params.undo.toReversed()) {
+  for (const step of undo.toReversed()) {
     try {
       if ((await step()) === false) clean = false;
     } catch (error) {
       clean = false;
-      params.logger.error({ error: error instanceof Error ? error.message : String(error) }, 'a part did not close');
+      logger.error({ error: error instanceof Error ? error.message : String(error) }, 'a part did not close');
     }
   }
   return clean;
 }
 
-/** Removes every run that lives, and waits until none does. */
-async function endAttempts(runner: JobRunner): Promise<void> {
+/** Removes every run that lives, and waits until none does; false when some still live after half a minute. */
+async function endAttempts(runner: JobRunner): Promise<boolean> {
   for (let round = 0; round < 600; round += 1) {
     const { items } = await runner.list({ cursor: null, limit: 500 });
     const alive = items.filter((run) => !isOver(run));
-    if (alive.length === 0) return;
+    if (alive.length === 0) return true;
     for (const run of alive) if (!run.deleting) await runner.remove({ jobName: run.jobName, uid: run.uid });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  return false;
 }
 
 function definedOnly(options: LocalPlaneOptions): Partial<LocalConfig> {

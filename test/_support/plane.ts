@@ -14,10 +14,10 @@ import { waitUntil } from './wait-until.ts';
 export const STUB_AGENT = fileURLToPath(new URL('../fixtures/agents/stub-agent.ts', import.meta.url));
 export const KAGGLE_URL = 'https://www.kaggle.com/competitions/titanic';
 
-/** A temporary folder that goes with the test. Asked again for a while: a run that was told to end may still write its last lines. */
+/** A temporary folder that goes with the test. */
 export async function makeTempDir(t: ExecutionContext<unknown>, name: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), `ka-${name}-`));
-  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
 

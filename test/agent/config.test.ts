@@ -29,12 +29,12 @@ test('in a pod the runner, the volume shared with it and the pod are named; else
   const spec = makeSpec();
   await writeFile(join(dir, 'spec.json'), JSON.stringify(spec));
   const base = { KAGGLE_AGENT_SPEC_FILE: join(dir, 'spec.json'), KAGGLE_AGENT_STORAGE_URL: 'file:/x' };
-  const pod = { KAGGLE_AGENT_RUNNER_SOCKET: '/run/x/runner.sock', KAGGLE_AGENT_RUNS_DIR: '/run/x/work', KAGGLE_AGENT_POD_UID: 'uid-1' };
+  const pod = { KAGGLE_AGENT_RUNNER_SOCKET: '/run/x/runner.sock', KAGGLE_AGENT_RUNS_DIR: '/run/x/runs', KAGGLE_AGENT_POD_UID: 'uid-1' };
   const config = readAgentConfig({ ...base, ...pod });
-  t.deepEqual(config.runner, { socketPath: '/run/x/runner.sock', runsDir: `/run/x/work/${spec.jobId}-a1` });
+  t.deepEqual(config.runner, { socketPath: '/run/x/runner.sock', runsDir: `/run/x/runs/${spec.jobId}-a1` });
   t.is(config.podUid, 'uid-1');
   t.is(readAgentConfig(base).runner, null);
-  t.throws(() => readAgentConfig({ ...base, KAGGLE_AGENT_RUNS_DIR: '/run/x/work' }), { message: /go together/ });
+  t.throws(() => readAgentConfig({ ...base, KAGGLE_AGENT_RUNS_DIR: '/run/x/runs' }), { message: /go together/ });
 });
 
 const WRONG: readonly [title: string, change: Record<string, string>, message: RegExp][] = [

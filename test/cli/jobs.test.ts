@@ -38,7 +38,10 @@ test.serial('submit --wait and --watch follow the job to its end: its state is t
   const watched = await runCli(t, url, 'submit', 'titanic', '--watch', '--hint', FIVE_STEPS);
   t.is(watched.code, 0, watched.stderr);
   t.regex(watched.stdout, /^JOB +COMPETITION +STATE +BEST +AGE +REASON\n[0-9a-f-]{36} +titanic +success +accuracy 0\.5 /);
-  t.regex(watched.stderr, /running +\d+s +execute +(step|better:) \d.*best accuracy 0\.[1-5] ±0\.01 +(1h00m|59m\d\ds) left\n/);
+  t.regex(
+    watched.stderr,
+    /running +\d+s +execute +(step [1-5] of 5|better: [1-5]) +best accuracy 0\.[1-5] ±0\.01 +(1h00m|59m\d\ds) left\n/,
+  );
   t.regex(watched.stderr, /success +\d+s +done: 5 solutions/);
 
   const failed = await runCli(t, url, 'submit', 'titanic', '--watch', '-o', 'name', '--hint', '{"steps":1,"exitCode":64}');

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobSpec } from '#core/job-spec.ts';
@@ -92,6 +93,12 @@ export class RunLauncher {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#starting.values());
+  }
+
+  /** Resolves when every supervisor that we started has ended: one writes for a moment after it has recorded its run's end. */
+  async waitForSupervisors(): Promise<void> {
+    await Promise.allSettled(this.#starting.values());
+    await Promise.all(Array.from(this.#children.values(), (child) => once(child, 'exit')));
   }
 
   /** The name's order: ours, or an earlier one that asked for the same. */

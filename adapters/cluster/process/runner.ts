@@ -35,8 +35,11 @@ export interface ProcessRunnerOptions {
   readonly logger: Logger;
 }
 
-/** A job runner on one machine. `close` stops watching and waits for what is under way; the runs go on without us. */
-export type ProcessRunner = JobRunner & { close(): Promise<void> };
+/**
+ * A job runner on one machine. `close` stops watching and waits for what is under way; the runs go on without us. `waitForSupervisors`
+ * resolves when no process that we started writes any more: for those who have removed all runs.
+ */
+export type ProcessRunner = JobRunner & { close(): Promise<void>; waitForSupervisors(): Promise<void> };
 
 /**
  * Runs attempts as processes of this machine, each under a small supervisor that outlives this process. All that is known of a run lies in
@@ -75,6 +78,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
       if (run?.order.uid === uid) await writeMarker(run, RUN_FILES.recorded);
     },
     describeNodes: () => Promise.resolve([describeMachine()]),
+    waitForSupervisors: () => launcher.waitForSupervisors(),
     close: async () => {
       await Promise.all([ready, launcher.close(), watcher.close()]);
     },
