@@ -83,7 +83,16 @@ async function collectAlive(
     await deps.store.addCounters({ adopted_runs: 1 });
     return { kind: 'progressed' };
   }
+  await noteWaiting(deps.store, state.read, observation);
   return { kind: state.changed ? 'progressed' : 'unchanged' };
+}
+
+/** Says why an attempt that is in the cluster does not start: no node, no image. Only a new reason is written; another writer goes first. */
+async function noteWaiting(store: JobStore, { job }: AttemptWithJob, observation: RunObservation): Promise<void> {
+  if (job.state !== 'queued' || observation.phase !== 'waiting' || job.cancelRequestedAt !== null) return;
+  const reason = observation.reason.slice(0, 500);
+  if (reason === job.reason) return;
+  await store.changeJob({ job, from: ['queued'], change: { reason }, history: [{ type: 'queued', message: reason }], outbox: [] });
 }
 
 /** Nothing of the attempt lives. A valid manifest decides, whatever else was said; then the reason we removed it; then its own end. */

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** A problem that the person at the keyboard can solve: shown as its message alone. */
 export class DeployRefusal extends Error {}
@@ -12,13 +13,29 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** The kubectl program against one cluster. */
+/** The kubectl program against one cluster. Calls that may be repeated are, while the cluster is too busy to answer. */
 export interface Kubectl {
   /** Standard output; throws DeployRefusal with kubectl's own words when it fails. */
   run(args: readonly string[], options?: RunOptions): Promise<string>;
   /** As `run`, but null when it fails because the object does not exist. */
   find(args: readonly string[]): Promise<string | null>;
 }
+
+export interface KubectlOptions {
+  /** How long a busy cluster is asked again; two minutes unless told. */
+  readonly patienceMs?: number;
+  readonly pauseMs?: number;
+  /** One line of progress. */
+  readonly log?: (line: string) => void;
+}
+
+const PATIENCE_MS = 120_000;
+const PAUSE_MS = 3000;
+/** Every other call could be done twice, or must not be. */
+const REPEATABLE: readonly string[] = ['apply', 'delete', 'get', 'wait'];
+/** What an API server says that is starting, overloaded, or can't reach an admission webhook whose pod is being replaced. */
+const BUSY =
+  /\((InternalError|ServiceUnavailable|TooManyRequests|ServerTimeout|Timeout)\)|failed calling webhook|connection re(fused|set)|TLS handshake timeout|context deadline exceeded|etcdserver: /;
 
 /** Finds kubectl: the program that KUBECTL names, else the first on PATH. Throws DeployRefusal when there is none. */
 export function findKubectl(env: Readonly<Record<string, string | undefined>>): string {
@@ -49,8 +66,17 @@ export function findOnPath(name: string, env: Readonly<Record<string, string | u
 }
 
 /** kubectl with the arguments that choose the cluster. */
-export function openKubectl(program: string, clusterArgs: readonly string[]): Kubectl {
-  const start = (args: readonly string[], options: RunOptions) => runProgram(program, [...clusterArgs, ...args], options);
+export function openKubectl(program: string, clusterArgs: readonly string[], settings: KubectlOptions = {}): Kubectl {
+  const start = async (args: readonly string[], options: RunOptions): Promise<Ended> => {
+    const untilMs = performance.now() + (settings.patienceMs ?? PATIENCE_MS);
+    for (;;) {
+      const ended = await runProgram(program, [...clusterArgs, ...args], options);
+      const mayRepeat = ended.code !== 0 && REPEATABLE.includes(args[0] ?? '') && BUSY.test(ended.stderr);
+      if (!mayRepeat || performance.now() > untilMs) return ended;
+      settings.log?.(`the cluster is busy, asking again: ${summarize(ended.stderr).split('\n')[0] ?? ''}`);
+      await pause(settings.pauseMs ?? PAUSE_MS);
+    }
+  };
   return {
     async run(args, options = {}) {
       const { code, stdout, stderr } = await start(args, options);

@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   }
   const clusterArgs = options.kubeconfig === null ? [] : ['--kubeconfig', options.kubeconfig];
   const log = (line: string) => void process.stderr.write(`[${String(elapsedS()).padStart(4)} s] ${line}\n`);
-  const context: DeployContext = { kubectl: openKubectl(findKubectl(process.env), clusterArgs), options, log };
+  const context: DeployContext = { kubectl: openKubectl(findKubectl(process.env), clusterArgs, { log }), options, log };
   const urls = await run(context);
   for (const [name, url] of Object.entries(urls)) process.stdout.write(`${name.padEnd(8)}${url}\n`);
   const action = options.dryRun ? 'dry-run' : options.remove ? 'remove' : 'install';

@@ -5,6 +5,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { judgeReadiness, WatchedObject } from '../../scripts/deploy/readiness.ts';
 import { makeTempDir } from '#test/_support/kaggle-stand-in.ts';
+import { DeployRefusal, openKubectl } from '../../scripts/deploy/kubectl.ts';
 import { PROJECT_DIR, readOptions } from '../../scripts/deploy/options.ts';
 
 const MAIN = join(PROJECT_DIR, 'scripts/deploy/main.ts');
@@ -116,6 +117,50 @@ test('removing deletes the overlay and waits for its namespaces', async (t) => {
     (await calls()).map(({ args }) => args.slice(0, 2).join(' ')),
     ['delete --kustomize', 'wait namespace/plane', 'wait namespace/runs'],
   );
+});
+
+/** A kubectl that fails its first calls with the given words, and counts them all. */
+async function makeFailingKubectl(t: ExecutionContext, params: { readonly failures: number; readonly words: string }) {
+  const dir = await makeTempDir(t);
+  const [program, log] = [join(dir, 'kubectl'), join(dir, 'calls')];
+  await writeFile(
+    program,
+    `#!${process.execPath}
+const fs = require('node:fs');
+fs.appendFileSync(${JSON.stringify(log)}, 'x');
+if (fs.readFileSync(${JSON.stringify(log)}, 'utf8').length > ${params.failures}) process.exit(0);
+console.error(${JSON.stringify(params.words)});
+process.exit(1);
+`,
+  );
+  await chmod(program, 0o700);
+  return { program, countCalls: async () => (await readFile(log, 'utf8')).length };
+}
+
+const NO_WEBHOOK =
+  'Error from server (InternalError): error when creating "x": Internal error occurred: failed calling webhook "validation.webhook.eventing.knative.dev": connection refused';
+
+test('a cluster whose webhook is away for a moment is asked again', async (t) => {
+  const { program, countCalls } = await makeFailingKubectl(t, { failures: 2, words: NO_WEBHOOK });
+  const lines: string[] = [];
+  const kubectl = openKubectl(program, [], { pauseMs: 1, log: (line) => void lines.push(line) });
+  await kubectl.run(['apply', '--kustomize', 'x']);
+  t.is(await countCalls(), 3);
+  t.is(lines.length, 2);
+  t.regex(lines[0] ?? '', /^the cluster is busy, asking again: .*failed calling webhook/);
+});
+
+test('a cluster that stays busy, a call that must not be made twice, and a refusal are told at once or in the end', async (t) => {
+  for (const [verb, words, patienceMs, calls] of [
+    ['apply', NO_WEBHOOK, 0, 1],
+    ['create', NO_WEBHOOK, 60_000, 1],
+    ['apply', 'Error from server (Forbidden): no', 60_000, 1],
+  ] as const) {
+    const { program, countCalls } = await makeFailingKubectl(t, { failures: 99, words });
+    const kubectl = openKubectl(program, [], { pauseMs: 1, patienceMs });
+    await t.throwsAsync(kubectl.run([verb, 'x']), { instanceOf: DeployRefusal, message: /Error from server/ });
+    t.is(await countCalls(), calls, verb);
+  }
 });
 
 for (const [args, words] of [
