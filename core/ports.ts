@@ -196,8 +196,13 @@ export interface JobStore {
   listDeadLetters(params: { readonly limit: number }): Promise<DeadLetter[]>;
   getDeadLetter(id: string): Promise<DeadLetter | null>;
   markRedriven(id: string): Promise<boolean>;
-  /** Deletes sent outbox rows older than 7 days and jobs past retention; returns how many. */
+  /**
+   * Deletes sent outbox rows older than 7 days and the rows of jobs past retention, at most `limit` of each. `jobs`: those whose objects are still
+   * to be deleted, now or since an earlier call; each is told again until `forgetPruned`.
+   */
   prune(params: { readonly retentionDays: number; readonly limit: number }): Promise<{ outbox: number; jobs: string[] }>;
+  /** The objects of a pruned job are gone. */
+  forgetPruned(jobId: string): Promise<void>;
   /** One cheap statement; throws when the database does not answer. */
   ping(): Promise<void>;
   /** Counters of stale writes refused and repairs made, kept in the ledger so that they survive scale-to-zero. */

@@ -13,7 +13,7 @@ import { insertInbox } from './inbox.ts';
 import { findJobByRequest } from './insert-job.ts';
 import { createJobInserter } from './insert-many.ts';
 import { leaseOutbox, markSent, rescheduleSend } from './outbox.ts';
-import { prune } from './prune.ts';
+import { forgetPruned, prune } from './prune.ts';
 import { countJobs, getJob, listJobs } from './read-jobs.ts';
 import { listSolutions } from './solutions.ts';
 
@@ -53,6 +53,7 @@ export function createPostgresJobStore(options: ConnectOptions | { readonly pool
     getDeadLetter: (id) => getDeadLetter(ledger, id),
     markRedriven: (id) => markRedriven(ledger, id),
     prune: (params) => prune(pool, params),
+    forgetPruned: (jobId) => forgetPruned(pool, jobId),
     ping: async () => {
       await runStatement(pool, { name: 'ping', text: 'SELECT 1' }, []);
     },

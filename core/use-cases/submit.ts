@@ -26,9 +26,11 @@ export interface SubmitParams {
   readonly idempotencyKey: string | null;
   /** Source and id of the event that asked, when it came as a CloudEvent. */
   readonly request: { readonly source: string; readonly id: string } | null;
+  /** W3C trace context of the caller; another text counts as none, and the job begins a trace of its own. */
   readonly traceparent: string | null;
 }
 
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const NAME_TRIES = 5;
 
 /** What became of a request; `event` is to be sent now. */
@@ -51,7 +53,7 @@ export async function submitJob(deps: SubmitDependencies, params: SubmitParams):
       jobName: buildJobName(slug, id, 1),
       options,
       reason: 'waiting for a free slot',
-      traceparent: params.traceparent,
+      traceparent: chooseTraceparent(deps, id, params.traceparent),
       idempotencyKey: params.idempotencyKey === null ? null : { key: params.idempotencyKey, bodyHash },
       request: params.request === null ? null : { ...params.request, bodyHash },
       outbox: { type: EVENT_TYPES.submitted, source: eventSource('submit') },
@@ -60,6 +62,13 @@ export async function submitJob(deps: SubmitDependencies, params: SubmitParams):
     if (outcome.kind !== 'name-taken') return acceptOutcome(outcome, params);
   }
   throw unavailable('No free job name was found. Send the same request again.');
+}
+
+/** The caller's trace, or a new one, sampled: ids from the hash of a job id are as good as random. */
+function chooseTraceparent({ hash }: Pick<SubmitDependencies, 'hash'>, jobId: string, given: string | null): string {
+  if (given !== null && TRACEPARENT.test(given)) return given;
+  const random = hash(jobId);
+  return `00-${random.slice(0, 32)}-${random.slice(32, 48)}-01`;
 }
 
 function acceptOutcome(outcome: Exclude<InsertOutcome, { kind: 'name-taken' }>, params: SubmitParams): SubmitOutcome {

@@ -45,11 +45,12 @@ export function createReconcilerRoutes(deps: ReconcilerAppDependencies): Route[]
   ];
 }
 
-/** The rows first: an object without a row is only waste, a row without its objects would be a broken promise. */
+/** The rows first: a row without its objects would be a broken promise. The ledger remembers whose objects must follow until they have. */
 async function prune(deps: ReconcilerAppDependencies, retentionDays: number): Promise<void> {
   const { jobs } = await deps.store.prune({ retentionDays, limit: PRUNE_LIMIT });
   for (const jobId of jobs) {
     await deps.artifacts.deletePrefix(`jobs/${jobId}/`);
     await deps.artifacts.deletePrefix(`results/${jobId}/`);
+    await deps.store.forgetPruned(jobId);
   }
 }

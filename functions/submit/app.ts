@@ -60,12 +60,13 @@ export function createSubmitRoutes(deps: SubmitAppDependencies): Route[] {
 async function run(deps: SubmitAppDependencies, announcer: Announcer, { req, res, tenant }: RequestContext): Promise<void> {
   const idempotencyKey = readIdempotencyKey(req.headers['idempotency-key']);
   const body = await readRunBody(req);
+  const { traceparent } = req.headers;
   const outcome = await submitJob(deps, {
     tenant,
     body,
     idempotencyKey,
     request: null,
-    traceparent: readTraceparent(req.headers['traceparent']),
+    traceparent: typeof traceparent === 'string' ? traceparent : null,
   });
   // Not awaited by the client; a graceful stop waits for it, and a tick repairs what a crash loses.
   if (outcome.kind === 'created') deps.http.lifecycle.track(announcer.announce(outcome.event));
@@ -88,10 +89,6 @@ function readIdempotencyKey(value: string | string[] | undefined): string | null
   if (value === undefined) return null;
   if (typeof value === 'string' && IDEMPOTENCY_KEY.test(value)) return value;
   throw callerError('invalid-body', 400, 'Idempotency-Key must be 1 to 255 printable ASCII characters.');
-}
-
-function readTraceparent(value: string | string[] | undefined): string | null {
-  return typeof value === 'string' && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(value) ? value : null;
 }
 
 /** A replay gives the first answer again, so this is always the answer of a job that has just been accepted. */

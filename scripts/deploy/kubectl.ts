@@ -31,8 +31,8 @@ export interface KubectlOptions {
 
 const PATIENCE_MS = 120_000;
 const PAUSE_MS = 3000;
-/** Every other call could be done twice, or must not be. */
-const REPEATABLE: readonly string[] = ['apply', 'delete', 'get', 'wait'];
+/** A repetition of any other call could have a second effect. */
+const REPEATABLE: readonly string[] = ['apply', 'delete', 'get', 'patch', 'scale', 'wait'];
 /** What an API server says that is starting, overloaded, or can't reach an admission webhook whose pod is being replaced. */
 const BUSY =
   /\((InternalError|ServiceUnavailable|TooManyRequests|ServerTimeout|Timeout)\)|failed calling webhook|connection re(fused|set)|TLS handshake timeout|context deadline exceeded|etcdserver: /;

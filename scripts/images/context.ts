@@ -63,7 +63,7 @@ async function addEmulator(program: string | null, outDir: string): Promise<void
 }
 
 /** Git keeps no modes but "executable", and a strict umask would make files that the image's user can't read. */
-async function normaliseModes(outDir: string): Promise<void> {
+export async function normaliseModes(outDir: string): Promise<void> {
   await chmod(outDir, 0o755);
   for (const entry of await readdir(outDir, { recursive: true, withFileTypes: true })) {
     const isProgram = entry.isDirectory() || entry.name === 'fake-gcs-server' || entry.name.endsWith('.sh');
@@ -77,4 +77,16 @@ export function replaceBases(dockerfile: string, bases: ReadonlyMap<string, stri
     const base = bases.get(repository);
     return base === undefined ? line : `FROM ${base}`;
   });
+}
+
+/** Reads KAGGLE_AGENT_IMAGE_BASES: pairs `repository=IMAGE`, separated by spaces. Throws an Error that names the wrong pair. */
+export function readBases(text: string): Map<string, string> {
+  const pairs = text.split(/\s+/).filter((word) => word !== '');
+  return new Map(
+    pairs.map((pair) => {
+      const [, name, image] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
+      if (name === undefined || image === undefined) throw new Error(`KAGGLE_AGENT_IMAGE_BASES: ${pair} is not of the form node=IMAGE.`);
+      return [name, image];
+    }),
+  );
 }

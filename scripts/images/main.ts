@@ -6,7 +6,7 @@ import type { Builder } from './builders.ts';
 import { findBuilder, findKindCluster, loadIntoKind } from './builders.ts';
 import { IMAGE_NAMES } from './entries.ts';
 import type { ImageName } from './entries.ts';
-import { writeContext } from './context.ts';
+import { readBases, writeContext } from './context.ts';
 
 const HELP = `Builds the container images and loads them into the cluster.
 
@@ -70,17 +70,6 @@ function readOptions(args: readonly string[]): Options | null {
     contextsDir: values.contexts === undefined ? null : resolve(values.contexts),
     allowMissing: values['allow-missing'],
   };
-}
-
-function readBases(text: string): Map<string, string> {
-  const pairs = text.split(/\s+/).filter((word) => word !== '');
-  return new Map(
-    pairs.map((pair) => {
-      const [, name, image] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
-      if (name === undefined || image === undefined) throw new Error(`KAGGLE_AGENT_IMAGE_BASES: ${pair} is not of the form node=IMAGE.`);
-      return [name, image];
-    }),
-  );
 }
 
 async function writeContexts(options: Options, folder: string): Promise<void> {

@@ -5,7 +5,7 @@ import { lastUsefulLine, runCommand } from './run-command.mjs';
 import { SetupRefusal, runTimedStep } from './talk.mjs';
 import { bootstrapUv } from './uv.mjs';
 
-const lists = ['agent/python/requirements', 'scripts/python/dev', 'scripts/python/uv'];
+const lists = ['agent/python/requirements', 'scripts/python/dev', 'scripts/python/uv', 'test/cluster/cloudevents-sdk'];
 
 /** Resolves the Python requirements anew, for every Python from 3.10 on and every platform, into lock files with hashes. For developers. */
 export async function lockPythonPackages() {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { installKaggleCli } from './install-kaggle-cli.mjs';
+import { installLockedEnvironment } from './locked-environment.mjs';
 import { findOrBuildFakeGcs } from './fake-gcs.mjs';
 import { runInForeground, runProgram } from './launch.mjs';
 import { areNpmPackagesReady, installNpmPackages } from './npm-packages.mjs';
@@ -59,6 +60,14 @@ async function runTests(args) {
   return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
 }
 
+/** Other people's programs that the cluster suite talks with are installed first. */
+async function testCluster(args) {
+  await prepare([npm, python]);
+  const sdk = { name: 'cloudevents-sdk', lock: 'test/cluster/cloudevents-sdk.lock', minimum: [3, 10], title: 'the CloudEvents SDK' };
+  await withSetupLock(() => installLockedEnvironment({ ...sdk, log: say }));
+  return runProgram(inProject('scripts/run-tests.ts'), ['--config', 'test/cluster/ava.config.mjs', ...args]);
+}
+
 /** Runs every check, also after one failed, and fails if any did. */
 async function runChecks() {
   await prepare([npm, ruff]);
@@ -107,11 +116,13 @@ export const verbs = {
   start: program('local/main.ts', [npm, python]),
   cli: program('cli/main.ts', [npm, python]),
   'bench-plane': program('bench/plane.ts', [npm, python]),
+  'bench-cold': program('bench/cold/main.ts', [npm]),
   images: buildImages,
+  'images-test': program('test/cluster/image/build.ts', [npm]),
   deploy: program('scripts/deploy/main.ts', [npm]),
   manifests: program('scripts/deploy/manifests.ts', [npm]),
   test: runTests,
-  'test-cluster': program('scripts/run-tests.ts', [npm, python], ['--config', 'test/cluster/ava.config.mjs']),
+  'test-cluster': testCluster,
   check: runChecks,
   format,
   lock: () => lockPythonPackages(),

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import type { JobRunner, RunObservation, RunOrder } from '#core/ports.ts';
+import type { ArtifactStore, JobRunner, RunObservation, RunOrder } from '#core/ports.ts';
 import type { TestFunctions } from './functions.ts';
 import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
 import { SILENT } from './functions.ts';
@@ -57,9 +57,15 @@ function createIdleRunner(orders: RunOrder[]): JobRunner {
 }
 
 /** Launcher, collector and reconciler beside the public functions of a test, over the same ledger. */
-export async function startInternalFunctions(t: ExecutionContext, functions: TestFunctions): Promise<InternalFunctions> {
+export async function startInternalFunctions(
+  t: ExecutionContext,
+  functions: TestFunctions,
+  options: { readonly retentionDays?: number; readonly artifacts?: ArtifactStore } = {},
+): Promise<InternalFunctions> {
   const orders: RunOrder[] = [];
-  const { store, artifacts, http, lifecycle, sent } = functions;
+  const { store, http, lifecycle, sent } = functions;
+  const artifacts = options.artifacts ?? functions.artifacts;
+  const retentionDays = options.retentionDays ?? 90;
   const common = {
     http,
     store,
@@ -84,6 +90,6 @@ export async function startInternalFunctions(t: ExecutionContext, functions: Tes
     const response = await fetch(`${launcherUrl}/tick`, { method: 'POST' });
     if (response.status !== 204) throw new Error(`the launcher answered ${response.status}`);
   };
-  const reconcilerUrl = await listen(createReconcilerApp({ ...common, config, timeBoxMs: 10_000, retentionDays: 90, wakeLauncher }));
+  const reconcilerUrl = await listen(createReconcilerApp({ ...common, config, timeBoxMs: 10_000, retentionDays, wakeLauncher }));
   return { launcherUrl, collectorUrl, reconcilerUrl, orders };
 }

@@ -35,7 +35,8 @@ export function postToBroker(
   return callThrough({ to, address: to, method: 'POST', path: `/plane/${name}`, ...message });
 }
 
-function callThrough({ to, address, method = 'GET', path, headers = {}, body = '' }: Call): Promise<Answer> {
+/** One request to `to`, under the Host of `address`. */
+export function callThrough({ to, address, method = 'GET', path, headers = {}, body = '' }: Call): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const sent = request(
     new URL(path, to),

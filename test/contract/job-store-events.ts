@@ -118,6 +118,9 @@ export function testEvents(test: DeclareTest, { create }: JobStoreSuite): void {
     t.deepEqual((await store.prune({ retentionDays: 90, limit: 10 })).jobs, []);
     t.deepEqual((await store.prune({ retentionDays: 0, limit: 10 })).jobs, [old.id]);
     t.is(await store.getJob(old.id), null);
+    t.deepEqual((await store.prune({ retentionDays: 0, limit: 10 })).jobs, [old.id], 'told again: its objects may still be there');
+    await store.forgetPruned(old.id);
+    t.deepEqual((await store.prune({ retentionDays: 0, limit: 10 })).jobs, []);
     t.is(await store.getAttempt(old.id, 1), null);
     t.not(await store.getJob(live.id), null);
     t.not(await store.getJob(unsent.id), null);

@@ -28,6 +28,25 @@ test('a run is accepted with the fields of the original system and a link to its
   t.like(job.options, { priority: 3, resources: { cpuMillis: 500, memoryMib: 1024 } });
 });
 
+test("every job has a trace: the caller's where it is one, else its own; its event carries it", async (t) => {
+  const { url, store, sent } = await startFunctions(t);
+  const given = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const submit = async (headers: Readonly<Record<string, string>>) => {
+    const accepted = await postJson(`${url}/run`, { kaggle_url: TITANIC }, headers);
+    return readJob(store, RunAccepted.parse(await accepted.json()).job_id);
+  };
+  t.is((await submit({ traceparent: given })).traceparent, given);
+  const traces = new Set<string | null>();
+  for (const wrong of ['', 'x', `00-${'0'.repeat(32)}-b7ad6b7169203331-01`, given.replace('00-', 'ff-'), `${given}-more`]) {
+    const { traceparent } = await submit(wrong === '' ? {} : { traceparent: wrong });
+    t.regex(traceparent ?? '', /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    traces.add(traceparent);
+  }
+  t.is(traces.size, 5, 'each its own');
+  await waitUntil('the events', () => sent.length === 6);
+  t.deepEqual(new Set(sent.map((event) => event.extensions['traceparent'])), new Set([given, ...traces]));
+});
+
 test('the query form starts a job too, and both forms at once are refused', async (t) => {
   const { url } = await startFunctions(t);
   const query = `${url}/run?url=${encodeURIComponent(TITANIC)}`;

@@ -18,11 +18,12 @@ export interface KubernetesRunnerOptions {
   readonly jobs: JobSettings | null;
   /** False for an account without the right to pods: runs are judged by their Jobs alone. */
   readonly readPods: boolean;
-  /** How long the cluster remembers a recorded run, in seconds; default 3600. */
+  /** How long the cluster remembers a recorded run, in seconds; default 30. */
   readonly ttlS?: number;
 }
 
-const DEFAULT_TTL_S = 3600;
+/** All that is worth keeping is in storage and in the ledger by then, and a finished Job still counts in a quota and in etcd. */
+const DEFAULT_TTL_S = 30;
 /** Names in one selector: they travel in the URL. */
 const NAMES_PER_SELECTOR = 50;
 

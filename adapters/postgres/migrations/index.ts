@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely/migration';
 import * as jobsAndAttempts from './0001-jobs-and-attempts.ts';
 import * as eventsAndKeys from './0002-events-and-keys.ts';
+import * as prunedJobs from './0003-pruned-jobs.ts';
 
 /**
  * Every migration, in order of its number. Imported, not found in a folder: a bundle has none. A migration that was released is never
@@ -9,4 +10,5 @@ import * as eventsAndKeys from './0002-events-and-keys.ts';
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-jobs-and-attempts': jobsAndAttempts,
   '0002-events-and-keys': eventsAndKeys,
+  '0003-pruned-jobs': prunedJobs,
 };

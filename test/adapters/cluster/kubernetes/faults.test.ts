@@ -182,7 +182,7 @@ test('marking as recorded is a merge patch that names the uid; gone or other is 
   const { runner, requests } = await startFakeApi(t, () => answers[requests.length - 1] ?? 'cut');
   for (let times = 0; times < 4; times += 1) await runner.markRecorded({ jobName: order.jobName, uid: 'uid-1' });
   t.like(requests[0], { method: 'PATCH', path: ONE, contentType: 'application/merge-patch+json' });
-  t.like(requests[0]?.body, { metadata: { uid: 'uid-1' }, spec: { ttlSecondsAfterFinished: 3600 } });
+  t.like(requests[0]?.body, { metadata: { uid: 'uid-1' }, spec: { ttlSecondsAfterFinished: 30 } });
   const error = await t.throwsAsync(runner.markRecorded({ jobName: order.jobName, uid: 'uid-1' }), { instanceOf: AgentError });
   t.like(error, { code: 'unavailable', turn: 'operator' });
 });

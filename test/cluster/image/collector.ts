@@ -1,0 +1,100 @@
+/**
+ * The collector as it is deployed, but it dies once for each job whose hint names a crash point, at that point: `{"crash": "record: …"}`. An
+ * object `crashes/<job>` says that it did.
+ */
+import type { JobStore, ArtifactStore } from '#core/ports.ts';
+import type { CrashPoint } from '#test/faults/_crash-points.ts';
+import { CRASH_POINTS } from '#test/faults/_crash-points.ts';
+import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
+import { createCollectorApp } from '#functions/collector/app.ts';
+import { exitWithReason, runFunction } from '#functions/http/run-function.ts';
+import { openPlane } from '#functions/http/open-plane.ts';
+import type { OpenPlane } from '#functions/http/open-plane.ts';
+import { readFunctionConfig } from '#functions/http/config.ts';
+import { verifyHint } from '#adapters/signing.ts';
+
+type Ports = OpenPlane['ports'];
+type When = CrashPoint['when'];
+
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+/** Every port that a crash point names, with its calls watched. */
+function arm(ports: Ports): Ports {
+  const { store, artifacts } = ports;
+  const watch = <T extends object>(name: CrashPoint['port'], port: T): T =>
+    new Proxy(port, {
+      get(target, method) {
+        const member: unknown = Reflect.get(target, method);
+        if (typeof member !== 'function') return member;
+        return async (...args: unknown[]): Promise<unknown> => {
+          const look = (when: When, result?: unknown) =>
+            dieIfMeant({ store, artifacts }, { name, method: String(method), when, args, result });
+          await look('before');
+          const result: unknown = await member.apply(target, args);
+          await look('after', result);
+          return result;
+        };
+      },
+    });
+  return {
+    ...ports,
+    store: watch('store', store),
+    artifacts: watch('artifacts', artifacts),
+    runner: watch('runner', ports.runner),
+    sink: watch('sink', ports.sink),
+  };
+}
+
+async function dieIfMeant(
+  plain: { readonly store: JobStore; readonly artifacts: ArtifactStore },
+  call: {
+    readonly name: string;
+    readonly method: string;
+    readonly when: When;
+    readonly args: readonly unknown[];
+    readonly result: unknown;
+  },
+): Promise<void> {
+  const points = Object.entries<CrashPoint>(CRASH_POINTS).filter(
+    ([, point]) =>
+      point.port === call.name && point.method === call.method && point.when === call.when && point.matches(call.args, call.result),
+  );
+  if (points.length === 0) return;
+  const words = JSON.stringify([call.args, call.result]);
+  for (const id of await findJobs(plain.store, words)) {
+    const job = await plain.store.getJob(id);
+    const crash: unknown = job?.options.hint?.startsWith('{') === true ? JSON.parse(job.options.hint).crash : undefined;
+    if (!points.some(([name]) => name === crash)) continue;
+    const { kind } = await plain.artifacts.createObject(`crashes/${id}`, String(crash), 'text/plain');
+    // Nothing is finished or told: to everybody else this is a pod that was killed.
+    if (kind === 'created') process.exit(137);
+  }
+}
+
+/** Jobs that a call is about: by id, or by the name of an attempt in the cluster. */
+async function findJobs(store: JobStore, words: string): Promise<readonly string[]> {
+  const ids = words.match(UUID) ?? [];
+  const names = words.match(/"kaggle-[a-z0-9-]+"/g) ?? [];
+  const byName = await Promise.all(names.map((name) => store.findAttemptByName(name.slice(1, -1))));
+  return [...new Set([...ids, ...byName.flatMap((read) => (read === null ? [] : [read.job.id]))])];
+}
+
+async function main(): Promise<void> {
+  const config = readFunctionConfig(process.env, { isPublic: false });
+  const planeKey = config.require('planeKey');
+  const { ports, close } = await openPlane(config, 'collector');
+  await runFunction({
+    config,
+    logger: ports.logger,
+    build: (http) =>
+      createCollectorApp({
+        ...arm(ports),
+        http,
+        config: { policy: DEFAULT_POLICY },
+        verifyHint: (hint) => verifyHint({ planeKey, ...hint, now: ports.clock.now() }),
+      }),
+    close,
+  });
+}
+
+main().catch(exitWithReason);
