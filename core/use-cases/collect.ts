@@ -231,6 +231,7 @@ function describeEnd(failure: FailureCode, exited: Read['exited'], observation: 
   if (failure === 'manifest-invalid') return `The attempt's result can't be trusted: ${problem ?? 'unknown'}.`;
   if (failure === 'no-manifest') return 'The agent ended without a result.';
   if (failure === 'stuck') return 'The attempt said nothing for too long and was stopped.';
+  if (failure === 'deadline' && observation === null) return 'The attempt did not end at its time limit and was cut off.';
   if (exited !== null && exited.error !== null && exited.error.code === failure) return exited.error.message.slice(0, 1000);
   if (observation === null) return 'The attempt disappeared from the cluster.';
   return observation.reason.slice(0, 1000);

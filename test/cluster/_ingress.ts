@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { requireSetting } from './_harness.ts';
 
@@ -55,4 +55,23 @@ export function callThrough({ to, address, method = 'GET', path, headers = {}, b
   sent.once('error', reject);
   sent.end(body);
   return promise;
+}
+
+/** A service's address under a name that every program here can resolve: passes each request on to the ingress, under the service's Host. */
+export async function openDoor(address: string): Promise<{ readonly url: string; close(): void }> {
+  const target = new URL(requireSetting('KAGGLE_AGENT_TEST_INGRESS_URL'));
+  const { host } = new URL(address);
+  const server = createServer((incoming, outgoing) => {
+    const { method, url: path = '/', headers } = incoming;
+    const passed = request(new URL(path, target), { method, headers: { ...headers, host } }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    passed.once('error', () => outgoing.destroy());
+    incoming.pipe(passed);
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  return { url: `http://127.0.0.1:${port}`, close: () => void (server.closeAllConnections(), server.close()) };
 }

@@ -58,6 +58,7 @@ export function testFailures(test: TestFn, getPlane: () => DeployedPlane): void 
     t.like(badInput, { status: 'failed', attempt: 1, error: { code: 'bad-input', turn: 'caller' } }, badInput.reason);
     const overrun = await plane.waitForEnd(ids.overrun);
     t.like(overrun, { status: 'timeout', attempt: 1, partial: true, error: { code: 'deadline' } }, overrun.reason);
+    t.regex(overrun.reason, /cut off/);
     await assertInvariants(t, plane, Object.values(ids));
   });
 

@@ -4,7 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import type { TestFn } from 'ava';
 import { z } from 'zod';
 import { waitUntil } from '#test/_support/wait-until.ts';
-import { callIngress } from '../_ingress.ts';
+import { callIngress, openDoor } from '../_ingress.ts';
 import { requireSetting } from '../_harness.ts';
 import { runProgram } from '../_kubectl.ts';
 import { stubJob } from '../_plane.ts';
@@ -46,14 +46,12 @@ export function testProducers(test: TestFn, getPlane: () => DeployedPlane): void
     t.timeout(PATIENCE_MS);
     const plane = getPlane();
     await setTicks(true);
-    const ingress = new URL(requireSetting('KAGGLE_AGENT_TEST_INGRESS_URL'));
-    const reach = (address: string) => {
-      const url = new URL(address);
-      url.port = ingress.port;
-      return url.origin;
-    };
-    const { submit, status, result } = plane.urls;
-    const urls = ['--submit-url', reach(submit), '--status-url', reach(status), '--result-url', reach(result)];
+    const urls: string[] = [];
+    for (const [name, address] of Object.entries(plane.urls)) {
+      const door = await openDoor(address);
+      t.teardown(() => door.close());
+      urls.push(`--${name}-url`, door.url);
+    }
     const path = [join(PROJECT_DIR, 'cli/bin'), process.env['PATH'] ?? ''].join(delimiter);
     const size = ['--cpu', '100m', '--memory', '256Mi', '--hint', JSON.stringify({ steps: 1 })];
     const printed = await runKn(['kaggle', ...urls, 'submit', 'stub', ...size, '--wait'], { PATH: path });
