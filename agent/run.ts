@@ -122,7 +122,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       earlier: replayJournal(earlier),
       threads,
       versions: { ...params.versions },
-      notes: [],
+      notes: writeSandboxNotes(params.sandbox),
     };
     await solve(params, run, greeting);
   } finally {
@@ -130,6 +130,11 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
     await removeFolder(workDir);
     if (params.runsDir != null) await removeFolder(params.runsDir);
   }
+}
+
+/** Said on every result: programs that nobody wrote are not for a sandbox that lets them out. */
+function writeSandboxNotes({ generatedCode }: Sandbox): string[] {
+  return generatedCode.accepted ? [] : [`Only built-in recipes are run here, no generated code: ${generatedCode.reason}`.slice(0, 500)];
 }
 
 async function solve(params: AgentParams, run: RunContext, greeting: Promise<HarnessResult<'hello'>>): Promise<void> {

@@ -31,6 +31,7 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, leade
     data: task.data,
     versions: run.versions,
     sandbox: run.sandbox.tier,
+    isolation: { layers: run.sandbox.layers, generatedCode: run.sandbox.generatedCode },
     threads: run.threads,
     seconds: run.stopwatch.split(),
     totalSeconds: Math.round(run.deadline.elapsedS() * 1000) / 1000,

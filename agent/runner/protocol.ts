@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { EXIT_CLASSES } from '../sandbox/sandbox.ts';
 
-export const RUNNER_PROTOCOL = 1;
+export const RUNNER_PROTOCOL = 2;
 /** The longest line from the agent, and from the runner. */
 export const MAX_REQUEST_BYTES = 64 * 1024;
 export const MAX_REPLY_BYTES = 1024 * 1024;
@@ -27,6 +27,7 @@ export const RunOrder = z.strictObject({
   outDir: Path,
   scratchDir: Path,
   paramsFile: Path,
+  answers: z.array(z.string().regex(/^\w[\w.-]{0,99}$/)).max(10),
   seed: z.int().nonnegative(),
   threads: z.int().min(1).max(1024),
   timeoutMs: z
@@ -52,6 +53,11 @@ const Hello = z.object({
   protocol: z.literal(RUNNER_PROTOCOL),
   confined: z.boolean(),
   problems: z.array(z.string().max(500)).max(20),
+  layers: z.array(z.string().max(100)).max(20),
+  generatedCode: z.discriminatedUnion('accepted', [
+    z.object({ accepted: z.literal(true) }),
+    z.object({ accepted: z.literal(false), reason: z.string().max(1_000) }),
+  ]),
 });
 
 const Outcome = z.object({
@@ -60,6 +66,7 @@ const Outcome = z.object({
   seconds: z.number().nonnegative(),
   peakMemoryMib: z.number().nonnegative(),
   tail: z.string().max(8_000),
+  frame: z.string().max(200).nullable(),
 });
 
 export const RunnerReply = z.discriminatedUnion('type', [

@@ -92,12 +92,14 @@ function serve(socket: Socket, options: RunnerServerOptions, stops: Set<AbortCon
         .finally(() => stops.delete(stop));
     },
   });
-  const { confined, problems } = options;
+  const { confined, problems, sandbox } = options;
   writeMessage(socket, {
     type: 'hello',
     protocol: RUNNER_PROTOCOL,
     confined,
     problems: problems.map((line) => line.slice(0, 500)).slice(0, 20),
+    layers: [...sandbox.layers],
+    generatedCode: sandbox.generatedCode,
   });
 }
 

@@ -1,14 +1,18 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { Bubblewrap } from './bubblewrap.ts';
 import type { SolutionRun } from './sandbox.ts';
+import { findBubblewrap, writeBubblewrapCommand } from './bubblewrap.ts';
 
-const CONFINE_SCRIPT = fileURLToPath(new URL('../python/confine.py', import.meta.url));
-const START_SCRIPT = fileURLToPath(new URL('../python/confinement/start.py', import.meta.url));
+/** Seccomp and Landlock, in the program's own process. */
+export const CONFINE_SCRIPT = fileURLToPath(new URL('../python/confine.py', import.meta.url));
+const PACKAGE_DIR = fileURLToPath(new URL('../python/confinement', import.meta.url));
+const START_SCRIPT = join(PACKAGE_DIR, 'start.py');
 const PROBE_TIMEOUT_MS = 20_000;
 /** Below this version of Landlock a run could signal, and so tell something to, other processes of the same user. */
 const LANDLOCK_WITH_SCOPES = 6;
@@ -16,62 +20,103 @@ const LANDLOCK_WITH_SCOPES = 6;
 /** What takes rights from each run: who a run is then cannot reach the network, other files, other runs. `null` where it does not load. */
 export interface Confinement {
   readonly python: string;
+  /** Namespaces around it, where they are to be had. */
+  readonly bubblewrap: Bubblewrap | null;
+  /** `CONFINE_SCRIPT`. */
+  readonly script: string;
 }
 
-/** What this machine can enforce. `problems`: one line each, for people; none when `confinement` is complete. */
+/** What this machine can enforce. `problems`: one line each, for people; `missing`: what would add a layer, and how to get it. */
 export interface ConfinementProbe {
   readonly confinement: Confinement | null;
   readonly problems: readonly string[];
+  readonly missing: readonly string[];
 }
 
-const ProbeReply = z.object({ seccomp: z.boolean(), landlock: z.int(), problems: z.array(z.string()) });
+const ProbeReply = z.object({
+  seccomp: z.boolean(),
+  landlock: z.int(),
+  problems: z.array(z.string()),
+  python_places: z.array(z.string().startsWith('/')),
+});
 const probes = new Map<string, Promise<ConfinementProbe>>();
 
-/** Tries, once a process and Python, whether confinement loads and Python's packages work under it. Never throws. */
-export async function probeConfinement(python: string): Promise<ConfinementProbe> {
-  const known = probes.get(python);
+/** Tries, once a process and Python, whether confinement loads, and whether bubblewrap starts. Never throws. */
+export async function probeConfinement(python: string, bubblewrapPath: string | null = findBubblewrap()): Promise<ConfinementProbe> {
+  const key = `${python}\0${bubblewrapPath ?? ''}`;
+  const known = probes.get(key);
   if (known !== undefined) return known;
-  const probe = tryConfinement(python);
-  probes.set(python, probe);
+  const probe = tryConfinement(python, bubblewrapPath);
+  probes.set(key, probe);
   return probe;
 }
 
-async function tryConfinement(python: string): Promise<ConfinementProbe> {
+async function tryConfinement(python: string, bubblewrapPath: string | null): Promise<ConfinementProbe> {
   const dir = await mkdtemp(join(tmpdir(), 'kaggle-agent-probe-'));
   try {
-    const { stdout } = await runPython(python, [CONFINE_SCRIPT, '--probe'], dir);
+    const { stdout } = await runCommand([python, '-I', CONFINE_SCRIPT, '--probe'], dir);
     const found = ProbeReply.parse(JSON.parse(stdout));
-    if (!found.seccomp || found.landlock < LANDLOCK_WITH_SCOPES) return { confinement: null, problems: found.problems };
-    // The libraries may lie where the list does not lead.
-    await runPython(python, [...writeConfineArguments([], [dir]), python, '-I', '-c', 'import numpy'], dir);
-    return { confinement: { python }, problems: [] };
+    if (!found.seccomp || found.landlock < LANDLOCK_WITH_SCOPES) return { confinement: null, problems: found.problems, missing: [] };
+    const wrapped = await tryBubblewrap(bubblewrapPath, found.python_places, python, dir);
+    const bubblewrap = typeof wrapped === 'string' ? null : wrapped;
+    const missing = typeof wrapped === 'string' ? [wrapped] : [];
+    return { confinement: { python, bubblewrap, script: CONFINE_SCRIPT }, problems: [], missing };
   } catch (error) {
-    return { confinement: null, problems: [describeProbeError(error)] };
+    return { confinement: null, problems: [`programs cannot be confined here: ${describeProbeError(error)}`], missing: [] };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function runPython(python: string, args: readonly string[], cwd: string): Promise<{ stdout: string }> {
-  return promisify(execFile)(python, ['-I', ...args], { cwd, env: { LANG: 'C.UTF-8' }, timeout: PROBE_TIMEOUT_MS });
+/** Bubblewrap if Python starts inside it, else what is missing. */
+async function tryBubblewrap(
+  path: string | null,
+  pythonPlaces: readonly string[],
+  python: string,
+  dir: string,
+): Promise<Bubblewrap | string> {
+  if (path === null) return 'bubblewrap is not installed (apt install bubblewrap, or dnf install bubblewrap)';
+  const bubblewrap = { path, pythonPlaces };
+  try {
+    await runCommand([...writeBubblewrapCommand(bubblewrap, { read: [], write: [dir], workDir: dir }), python, '-I', '-c', ''], dir);
+    return bubblewrap;
+  } catch (error) {
+    return `bubblewrap does not work here (${describeProbeError(error)}): allow user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)`;
+  }
+}
+
+async function runCommand([program = '', ...args]: readonly string[], cwd: string): Promise<{ stdout: string }> {
+  return promisify(execFile)(program, args, { cwd, env: { LANG: 'C.UTF-8' }, timeout: PROBE_TIMEOUT_MS });
 }
 
 function describeProbeError(error: unknown): string {
   const { stderr, message } =
     error instanceof Error ? { stderr: '', ...error, message: error.message } : { stderr: '', message: String(error) };
   const last = String(stderr).trim().split('\n').at(-1);
-  return `programs cannot be confined here: ${(last || message).slice(0, 300)}`;
+  return (last || message).slice(0, 300);
 }
 
-function writeConfineArguments(read: readonly string[], write: readonly string[]): string[] {
-  const lists = [...read.flatMap((path) => ['--read', path]), ...write.flatMap((path) => ['--write', path])];
-  return [CONFINE_SCRIPT, '--supervise', '--deny-unix', ...lists, '--'];
+/** What stands between a run and this machine, outermost first. */
+export function listLayers(confinement: Confinement | null): string[] {
+  if (confinement === null) return ['limits'];
+  return [...(confinement.bubblewrap === null ? [] : ['bubblewrap']), 'Landlock', 'seccomp', 'limits'];
 }
 
-/** The command of one run: Python with the program, alone or under the confinement. */
-export function writeCommand(python: string, order: SolutionRun, confinement: Confinement | null): string[] {
+/** The command of one run: Python with the program, alone or under the confinement. `tasks`: how many processes and threads it may have. */
+export function writeCommand(python: string, order: SolutionRun, confinement: Confinement | null, tasks: number): string[] {
   if (confinement === null) return [python, '-I', order.program];
+  const { bubblewrap, script } = confinement;
   const read = [order.program, order.trainDir, order.predictDir, order.paramsFile];
-  const confine = writeConfineArguments(read, [order.outDir, order.scratchDir]);
-  return [confinement.python, '-I', ...confine, python, '-I', START_SCRIPT, order.program];
+  const write = [order.outDir, order.scratchDir];
+  const lists = [...read.flatMap((path) => ['--read', path]), ...write.flatMap((path) => ['--write', path])];
+  const inner = [confinement.python, '-I', script, '--deny-unix', ...lists];
+  const program = ['--', python, '-I', START_SCRIPT, order.program];
+  if (bubblewrap === null) return [...inner, '--supervise', ...program];
+  const outer = writeBubblewrapCommand(bubblewrap, {
+    read: [dirname(script), PACKAGE_DIR, ...read],
+    write,
+    workDir: order.scratchDir,
+  });
+  // In a user namespace of its own the kernel counts this run's processes alone.
+  return [...outer, ...inner, '--tasks', String(tasks), ...program];
 }

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { killTree, signalGroup, signalOne } from './process-tree.ts';
 
 /** How long a supervisor may take to end everything before it is ended itself. */
-const SUPERVISOR_MS = 3_000;
+const SUPERVISOR_MS = 6_000;
 
 /** The ways to end a run: `ask` = SIGTERM, `kill` = everything at once, `sweep` = what the main process left behind. */
 export interface RunEnd {
@@ -12,15 +12,15 @@ export interface RunEnd {
 }
 
 /**
- * A supervised run ends through its supervisor (confine.py): it reaps daemons too, and ends only when nothing is left. A plain one is a
- * process group.
+ * A `supervised` run ends through its supervisor (confine.py): it reaps daemons too, and ends only when nothing is left. A `contained` one
+ * (bubblewrap) ends with the first process of its namespace, which dies with its starter. A `group` is a process group.
  */
-export function endRun(child: ChildProcess, supervised: boolean): RunEnd {
+export function endRun(child: ChildProcess, kind: 'group' | 'supervised' | 'contained'): RunEnd {
   const { pid } = child;
   const nothing = (): void => undefined;
   if (pid === undefined) return { ask: nothing, kill: nothing, sweep: nothing };
   const killGroup = (): void => void signalGroup(pid, 'SIGKILL');
-  if (!supervised) return { ask: () => void signalGroup(pid, 'SIGTERM'), kill: killGroup, sweep: killGroup };
+  if (kind !== 'supervised') return { ask: () => void signalGroup(pid, 'SIGTERM'), kill: killGroup, sweep: killGroup };
   return {
     ask: () => void signalOne(pid, 'SIGTERM'),
     kill: () => {

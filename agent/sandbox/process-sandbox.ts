@@ -1,70 +1,124 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import type { ExitClass, RunOutcome, Sandbox, SolutionRun } from './sandbox.ts';
-import type { RunEnd } from './end-run.ts';
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Confinement } from './confinement.ts';
+import type { Guard } from './guard-run.ts';
+import type { ProcessEnd } from './classify-end.ts';
+import type { RunEnd } from './end-run.ts';
+import type { RunLimits } from './run-limits.ts';
+import type { ExitClass, RunOutcome, Sandbox, SolutionRun } from './sandbox.ts';
+import { DEFAULT_LIMITS } from './run-limits.ts';
+import { classifyEnd, readSignal } from './classify-end.ts';
+import { cleanTail, createTailKeeper, findOwnFrame } from './clean-tail.ts';
 import { countOomKills } from './oom-kills.ts';
 import { endRun } from './end-run.ts';
-import { measureGroupMemoryMib } from './process-tree.ts';
-import { probeConfinement, writeCommand } from './confinement.ts';
+import { guardRun } from './guard-run.ts';
+import { listLayers, probeConfinement, writeCommand } from './confinement.ts';
+import { tryToBreakOut } from './self-test.ts';
 
-const TERM_GRACE_MS = 2_000;
-const MEMORY_POLL_MS = 250;
 const MAX_OUTPUT_BYTES = 256 * 1024;
-const TAIL_CHARS = 4_000;
-const MAX_FILE_MIB = 2048;
 
-/** Limits set by a shell before it becomes Python: no core files, few descriptors, bounded file size and CPU time. */
-const LAUNCH = 'ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; ulimit -t "$2"; shift 2; exec "$@"';
+/** Limits set by a shell before it becomes the next program: no core files, few descriptors, bounded file size, CPU time and memory. */
+const LAUNCH = 'ulimit -c 0; ulimit -n "$1"; ulimit -f "$2"; ulimit -t "$3"; ulimit -d "$4"; shift 4; exec "$@"';
+
+/** `limits`: what a run may use; `environment`: variables besides the run's own, never a secret. */
+export interface ProcessSandboxOptions {
+  readonly limits?: RunLimits;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+interface Place {
+  readonly python: string;
+  readonly confinement: Confinement | null;
+  readonly limits: RunLimits;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const UNTRIED = { accepted: false, reason: 'no self-test has tried this sandbox' } as const;
 
 /**
- * One fresh process per run, its own session, empty environment, closed stdin, time and memory limits on the whole tree. `python` is an
- * absolute path. With a confinement a run reaches no network, no file but its own and the system's, no other run; without (null) this is
- * for programs that we wrote ourselves.
+ * One fresh process per run, its own session, empty environment, closed stdin, limits on the whole tree. `python` is an absolute path. With
+ * a confinement a run reaches no network, no file but its own and the system's, no other run; without (null) this is for programs that we
+ * wrote ourselves. Refuses generated code: only `openProcessSandbox` tries whether it may.
  */
-export function createProcessSandbox(python: string, confinement: Confinement | null = null): Sandbox {
-  return { tier: confinement === null ? 'process' : 'isolated', run: (order) => runProcess(python, order, confinement) };
+export function createProcessSandbox(
+  python: string,
+  confinement: Confinement | null = null,
+  { limits = DEFAULT_LIMITS, environment = {} }: ProcessSandboxOptions = {},
+): Sandbox {
+  return {
+    tier: confinement === null ? 'process' : 'isolated',
+    layers: listLayers(confinement),
+    generatedCode: UNTRIED,
+    run: (order) => runProcess({ python, confinement, limits, environment }, order),
+  };
 }
 
-/** The same, confined where this machine can; `problems` says in one line each why not. */
+/** The same, confined where this machine can, and tried by a self-test; `problems` says in one line each why not. */
 export async function openProcessSandbox(python: string): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
   const { confinement, problems } = await probeConfinement(python);
-  return { sandbox: createProcessSandbox(python, confinement), problems };
+  const sandbox = createProcessSandbox(python, confinement);
+  if (confinement === null) {
+    return { sandbox: { ...sandbox, generatedCode: { accepted: false, reason: problems.join('; ') } }, problems };
+  }
+  const generatedCode = await tryToBreakOut(sandbox);
+  if (generatedCode.accepted) return { sandbox: { ...sandbox, generatedCode }, problems };
+  // What does not hold against a test is no isolation; recipes still run under it.
+  return { sandbox: { ...sandbox, tier: 'process', generatedCode }, problems: [...problems, generatedCode.reason] };
 }
 
-async function runProcess(python: string, order: SolutionRun, confinement: Confinement | null): Promise<RunOutcome> {
-  if (order.signal.aborted) return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '' };
+async function runProcess(place: Place, order: SolutionRun): Promise<RunOutcome> {
+  if (order.signal.aborted) return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '', frame: null };
   const startMs = performance.now();
   const oomKills = await countOomKills();
-  const command = [...writeCommand(python, order, confinement), ...writeArguments(order)];
-  const child = spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...writeLimits(order), ...command], {
+  const command = [...writeCommand(place.python, order, place.confinement, place.limits.tasks), ...writeArguments(order)];
+  const child = spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...writeLimits(order, place.limits), ...command], {
     cwd: order.scratchDir,
-    env: writeEnvironment(order),
+    env: writeEnvironment(order, place.environment),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = collectOutput(child, order.onOutput);
-  const end = endRun(child, confinement !== null);
-  const guard = guardRun(child, order, end);
-  const { exitCode, signal, failedToStart } = await waitForEnd(child, end);
+  const end = endRun(child, place.confinement === null ? 'group' : place.confinement.bubblewrap === null ? 'supervised' : 'contained');
+  const guard = guardRun(child, order, place.limits, end);
+  const ended = await waitForEnd(child, end);
   guard.stop();
   // Whatever it left behind ends with it; then its pipes close.
   end.sweep();
-  const tail = failedToStart ?? output.tail();
-  const killedForMemory = signal === 'SIGKILL' && (await countOomKills()) > oomKills;
-  const found = killedForMemory ? 'oom' : classifyEnd(exitCode, signal, tail);
+  const { exitClass, words } = await findEnd(order, ended, { guard, text: output.text(), oomKills });
   return {
-    exitClass: guard.reason() ?? (failedToStart !== null ? 'crashed' : found),
-    exitCode,
+    exitClass,
+    exitCode: readSignal(ended).exitCode,
     seconds: (performance.now() - startMs) / 1000,
     peakMemoryMib: Math.round(guard.peakMib()),
-    tail,
+    tail: words === null ? cleanTail(output.text()) : cleanTail(`${output.text()}\n${words}`),
+    frame: findOwnFrame(output.text(), order.program),
   };
 }
 
-function writeLimits(order: SolutionRun): string[] {
+/** The class of an end, with a sentence where the program's own words do not tell. */
+async function findEnd(
+  order: SolutionRun,
+  ended: Ended,
+  seen: { readonly guard: Guard; readonly text: string; readonly oomKills: number },
+): Promise<{ readonly exitClass: ExitClass; readonly words: string | null }> {
+  const guarded = seen.guard.reason();
+  if (guarded !== null) return { exitClass: guarded.exitClass, words: `[ended by the sandbox: ${guarded.words}]` };
+  if (ended.failedToStart !== null) return { exitClass: 'crashed', words: ended.failedToStart };
+  const end = readSignal(ended);
+  if (end.signal === 'SIGKILL' && (await countOomKills()) > seen.oomKills) return { exitClass: 'oom', words: null };
+  const exitClass = classifyEnd(end, cleanTail(seen.text));
+  if (exitClass !== 'ok' || order.answers.length === 0) return { exitClass, words: null };
+  const found = await Promise.all(order.answers.map(async (name) => lstat(join(order.outDir, name)).catch(() => null)));
+  if (found.some((info) => info?.isFile())) return { exitClass: 'ok', words: null };
+  return { exitClass: 'contract', words: `it ended without ${order.answers.join(' or ')} as a plain file in the folder of --out` };
+}
+
+function writeLimits(order: SolutionRun, limits: RunLimits): string[] {
   const cpuS = Math.ceil((order.timeoutMs / 1000) * order.threads) + 10;
-  return [String(MAX_FILE_MIB * 2048), String(cpuS)];
+  const dataKib = Math.ceil(2 * order.memoryMib + limits.reserveMib) * 1024;
+  return [limits.openFiles, limits.fileMib * 2048, cpuS, dataKib].map(String);
 }
 
 function writeArguments(order: SolutionRun): string[] {
@@ -74,7 +128,7 @@ function writeArguments(order: SolutionRun): string[] {
   return [...folders, ...settings, '--deadline', deadlineS];
 }
 
-function writeEnvironment(order: SolutionRun): Record<string, string> {
+function writeEnvironment(order: SolutionRun, more: Readonly<Record<string, string>>): Record<string, string> {
   const threads = String(order.threads);
   return {
     LANG: 'C.UTF-8',
@@ -84,28 +138,28 @@ function writeEnvironment(order: SolutionRun): Record<string, string> {
     OMP_NUM_THREADS: threads,
     OPENBLAS_NUM_THREADS: threads,
     MKL_NUM_THREADS: threads,
+    ...more,
   };
 }
 
 function collectOutput(child: ChildProcess, onOutput: (chunk: string) => void) {
   let bytes = 0;
-  let tail = '';
-  const take = (chunk: Buffer): void => {
-    const text = chunk.toString('utf8');
-    tail = (tail + text).slice(-TAIL_CHARS);
-    if (bytes > MAX_OUTPUT_BYTES) return;
-    bytes += chunk.length;
-    onOutput(text);
-    if (bytes > MAX_OUTPUT_BYTES) onOutput('\n(more output is not kept)\n');
-  };
-  child.stdout?.on('data', take);
-  child.stderr?.on('data', take);
-  return { tail: () => tail };
+  const keepers = [child.stdout, child.stderr].map((stream) => {
+    const keeper = createTailKeeper();
+    stream?.on('data', (chunk: Buffer) => {
+      const text = keeper.take(chunk);
+      if (bytes > MAX_OUTPUT_BYTES) return;
+      bytes += chunk.length;
+      onOutput(text);
+      if (bytes > MAX_OUTPUT_BYTES) onOutput('\n(more output is not kept)\n');
+    });
+    return keeper;
+  });
+  // The errors last: that is where a traceback is.
+  return { text: () => keepers.map((keeper) => keeper.text()).join('') };
 }
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly signal: NodeJS.Signals | null;
+interface Ended extends ProcessEnd {
   readonly failedToStart: string | null;
 }
 
@@ -119,50 +173,4 @@ async function waitForEnd(child: ChildProcess, run: RunEnd): Promise<Ended> {
       child.once('close', done);
     });
   });
-}
-
-/** Ends the run when its time or memory is over, or the attempt is stopped: TERM, grace, KILL, always to all of it. */
-function guardRun(child: ChildProcess, order: SolutionRun, run: RunEnd) {
-  let reason: ExitClass | null = null;
-  let peakMib = 0;
-  let killTimer: NodeJS.Timeout | null = null;
-  const end = (why: ExitClass, graceMs: number): void => {
-    if (reason !== null) return;
-    reason = why;
-    if (graceMs === 0) return run.kill();
-    run.ask();
-    killTimer = setTimeout(run.kill, graceMs);
-  };
-  const onAbort = (): void => end('stopped', 0);
-  order.signal.addEventListener('abort', onAbort, { once: true });
-  const timeout = setTimeout(() => end('timeout', TERM_GRACE_MS), order.timeoutMs);
-  const poll = setInterval(() => {
-    if (child.pid === undefined) return;
-    void measureGroupMemoryMib(child.pid).then((mib) => {
-      peakMib = Math.max(peakMib, mib);
-      if (mib > order.memoryMib) end('oom', 0);
-    });
-  }, MEMORY_POLL_MS);
-  return {
-    reason: () => reason,
-    peakMib: () => peakMib,
-    stop(): void {
-      clearTimeout(timeout);
-      clearInterval(poll);
-      if (killTimer !== null) clearTimeout(killTimer);
-      order.signal.removeEventListener('abort', onAbort);
-    },
-  };
-}
-
-function classifyEnd(exitCode: number | null, signal: NodeJS.Signals | null, tail: string): ExitClass {
-  if (exitCode === 0) return 'ok';
-  if (/\bMemoryError\b|std::bad_alloc/.test(tail)) return 'oom';
-  if (signal === 'SIGXFSZ' || /No space left on device|File too large/.test(tail)) return 'disk';
-  if (signal === 'SIGXCPU') return 'timeout';
-  if (signal === 'SIGKILL') return 'killed';
-  if (/\b(SyntaxError|IndentationError)\b/.test(tail)) return 'syntax';
-  if (/\b(ModuleNotFoundError|ImportError)\b/.test(tail)) return 'import';
-  if (/\b(FileNotFoundError|KeyError|UnicodeDecodeError|ParserError)\b/.test(tail)) return 'data';
-  return 'crashed';
 }

@@ -1,15 +1,20 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Resident memory of every process in a process group, in MiB; 0 when none is left. Linux only: reads /proc. */
-export async function measureGroupMemoryMib(pid: number): Promise<number> {
+/** More processes than this are not counted one by one. */
+const MAX_COUNTED = 2_000;
+
+/** Resident memory in MiB, and the number of processes and threads, of a process and all its descendants. Linux only: reads /proc. */
+export async function measureTree(pid: number): Promise<{ memoryMib: number; tasks: number }> {
   let pages = 0;
+  let tasks = 0;
   for (const member of await listTree(pid)) {
-    const statm = await readFile(`/proc/${member}/statm`, 'utf8').catch(() => '');
+    tasks += member.tasks;
+    const statm = await readFile(`/proc/${member.pid}/statm`, 'utf8').catch(() => '');
     // Resident minus shared file pages: libraries that several processes map are not counted for each.
     const [, resident = '0', shared = '0'] = statm.split(' ');
     pages += Number(resident) - Number(shared);
   }
-  return (pages * 4096) / 2 ** 20;
+  return { memoryMib: (pages * 4096) / 2 ** 20, tasks };
 }
 
 /** Sends a signal to a whole process group; true when there was one. */
@@ -34,16 +39,16 @@ export function signalOne(pid: number, signal: NodeJS.Signals): boolean {
 
 /** Kills a process and all its descendants, whatever groups they are in. */
 export async function killTree(pid: number): Promise<void> {
-  for (const member of await listTree(pid)) signalOne(member, 'SIGKILL');
+  for (const member of await listTree(pid)) signalOne(member.pid, 'SIGKILL');
 }
 
-async function listTree(root: number): Promise<number[]> {
-  const found: number[] = [];
+async function listTree(root: number): Promise<{ readonly pid: number; readonly tasks: number }[]> {
+  const found: { pid: number; tasks: number }[] = [];
   const queue = [root];
-  for (let pid = queue.pop(); pid !== undefined && found.length < 1000; pid = queue.pop()) {
-    found.push(pid);
+  for (let pid = queue.pop(); pid !== undefined && found.length < MAX_COUNTED; pid = queue.pop()) {
     const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
-    for (const task of tasks) {
+    found.push({ pid, tasks: tasks.length });
+    for (const task of tasks.length > MAX_COUNTED ? [] : tasks) {
       const children = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '');
       for (const child of children.split(' ')) if (child.trim() !== '') queue.push(Number(child));
     }

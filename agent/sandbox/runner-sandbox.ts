@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunnerReply as Reply, RunOrder } from '../runner/protocol.ts';
 import type { RunOutcome, Sandbox, SolutionRun } from './sandbox.ts';
+import { cleanTail } from './clean-tail.ts';
 import { MAX_REPLY_BYTES, RunnerReply } from '../runner/protocol.ts';
 import { readMessages, writeMessage } from '../runner/lines.ts';
 
@@ -29,9 +30,15 @@ export interface RunnerSandboxOptions {
 export async function createRunnerSandbox(options: RunnerSandboxOptions): Promise<Sandbox> {
   const first = await openConnection(options);
   first.socket.destroy();
-  const { confined, problems } = first.hello;
+  const { confined, problems, layers, generatedCode } = first.hello;
   if (problems.length > 0) options.onNote?.(`the runner does not confine fully: ${problems.join('; ')}`);
-  return { tier: confined ? 'isolated' : 'process', run: async (order) => runRemotely(options, order) };
+  return {
+    tier: confined ? 'isolated' : 'process',
+    layers: ['runner container', ...layers],
+    // A container with a network is no place for it, whatever the self-test of its runs found.
+    generatedCode: confined || !generatedCode.accepted ? generatedCode : { accepted: false, reason: problems.join('; ') },
+    run: async (order) => runRemotely(options, order),
+  };
 }
 
 type Hello = Extract<Reply, { type: 'hello' }>;
@@ -100,7 +107,7 @@ async function tryConnection(path: string, timeoutMs: number): Promise<Connectio
 }
 
 async function runRemotely(options: RunnerSandboxOptions, order: SolutionRun): Promise<RunOutcome> {
-  const stopped: RunOutcome = { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '' };
+  const stopped: RunOutcome = { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '', frame: null };
   if (order.signal.aborted) return stopped;
   const startMs = performance.now();
   let connection: Connection;
@@ -123,7 +130,7 @@ async function exchange({ socket, listen }: Connection, run: SolutionRun, startM
     let chars = 0;
     const end = (exitClass: 'killed' | 'timeout' | 'stopped', why: string): void => {
       const seconds = (performance.now() - startMs) / 1000;
-      settle(() => resolve({ exitClass, exitCode: null, seconds, peakMemoryMib: 0, tail: `${tail}\n${why}`.trim() }));
+      settle(() => resolve({ exitClass, exitCode: null, seconds, peakMemoryMib: 0, tail: cleanTail(`${tail}\n${why}`), frame: null }));
     };
     const settle = (done: () => void): void => {
       clearTimeout(timer);
@@ -158,6 +165,6 @@ async function exchange({ socket, listen }: Connection, run: SolutionRun, startM
 }
 
 function selectOrder(run: SolutionRun): RunOrder {
-  const { program, trainDir, predictDir, outDir, scratchDir, paramsFile, seed, threads, timeoutMs, memoryMib } = run;
-  return { program, trainDir, predictDir, outDir, scratchDir, paramsFile, seed, threads, timeoutMs, memoryMib };
+  const { program, trainDir, predictDir, outDir, scratchDir, paramsFile, answers, seed, threads, timeoutMs, memoryMib } = run;
+  return { program, trainDir, predictDir, outDir, scratchDir, paramsFile, answers: [...answers], seed, threads, timeoutMs, memoryMib };
 }

@@ -30,6 +30,8 @@ export interface FoldsOutcome {
   readonly log: string;
 }
 
+/** What a program may answer with (solution contract, section 1). */
+const ANSWERS = ['scores.csv', 'predictions.csv'];
 const MIN_TIMEOUT_MS = 1_000;
 /** What grading and files cost besides the runs, as a share of the runs. */
 const MARGIN = 1.15;
@@ -164,6 +166,7 @@ async function startRun(
     outDir: place.outDir,
     scratchDir: place.scratchDir,
     paramsFile: place.paramsFile,
+    answers: ANSWERS,
     seed: task.seed,
     threads: given.threads,
     timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
@@ -179,17 +182,19 @@ const WORDS: Readonly<Record<ExitClass, string>> = {
   syntax: 'the program has a syntax error',
   import: 'the program needs a package that is not here',
   data: 'the program could not read the data',
+  contract: 'the program did not answer as it has to',
   timeout: 'ran out of time',
   oom: 'ran out of memory',
   disk: 'wrote more than it may',
   killed: 'was killed',
+  blocked: 'the program tried what it may not do',
   stopped: 'was stopped',
   crashed: 'the program failed',
 };
 
 function describeOutcome(outcome: RunOutcome): string {
   const last = outcome.tail.trim().split('\n').at(-1)?.trim().slice(0, 300) ?? '';
-  return `${WORDS[outcome.exitClass]}${last === '' ? '' : ` (${last})`}`;
+  return `${WORDS[outcome.exitClass]}${outcome.frame === null ? '' : `, ${outcome.frame}`}${last === '' ? '' : ` (${last})`}`;
 }
 
 /** Takes write permission from the run folders: programs only read them. */

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PROJECT_DIR } from '#local/config.ts';
+import { openProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
+import { probeConfinement } from '#agent/sandbox/confinement.ts';
 import { listBundledCompetitions } from '#local/bundled.ts';
 import type { CommandContext, OutputFlag } from '../context.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -20,7 +22,14 @@ const MIN_FREE_GIB = 3;
 
 /** `doctor`: checks this machine and the service, one line each; exit code 1 when something that is needed is missing. */
 export async function doctorCommand(context: CommandContext, flags: OutputFlag): Promise<number> {
-  const findings = [checkNode(), checkPython(), await checkDisk(), await checkExamples(), checkSandbox(), await checkService(context)];
+  const findings = [
+    checkNode(),
+    checkPython(),
+    await checkDisk(),
+    await checkExamples(),
+    await checkSandbox(),
+    await checkService(context),
+  ];
   if (flags.output === 'json') context.console.out(`${JSON.stringify(findings, null, 2)}\n`);
   else {
     const rows = findings.map(({ check, ok, detail, next }) => [ok ? 'ok' : '!!', check, detail, next]);
@@ -61,14 +70,16 @@ async function checkExamples(): Promise<Finding> {
   return { check: 'examples', ok: bundled.length > 0, detail: bundled.map(({ slug }) => slug).join(', '), next: '' };
 }
 
-/** Said honestly: what stands between a recipe and this machine today. */
-function checkSandbox(): Finding {
-  return {
-    check: 'sandbox',
-    ok: true,
-    detail: 'recipes only: own process group, empty environment, limits; no generated code is run',
-    next: '',
-  };
+/** Said honestly: what stands between a program and this machine, whether a self-test could break out, and what would add to it. */
+async function checkSandbox(): Promise<Finding> {
+  const python = join(PROJECT_DIR, '.venv/bin/python');
+  if (!existsSync(python)) return { check: 'sandbox', ok: false, detail: 'no Python to try it with', next: 'npm run setup' };
+  const { sandbox, problems } = await openProcessSandbox(python);
+  const { missing } = await probeConfinement(python);
+  const { generatedCode, tier, layers } = sandbox;
+  const code = generatedCode.accepted ? 'self-test passed' : `recipes only, no generated code: ${generatedCode.reason}`;
+  const next = [...problems.filter((problem) => !code.includes(problem)), ...missing].join('; ');
+  return { check: 'sandbox', ok: true, detail: `${tier} (${layers.join(', ')}); ${code}`, next };
 }
 
 async function checkService(context: CommandContext): Promise<Finding> {

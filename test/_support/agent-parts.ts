@@ -145,13 +145,15 @@ export function createScriptedSandbox(
 ): Sandbox {
   return {
     tier: 'process',
+    layers: ['limits'],
+    generatedCode: { accepted: true },
     async run(order) {
       await appendFile(logPath, `${order.program}\n`);
       const instead = await before(order);
       if (instead !== null) return instead;
       const params = JSON.parse(await readFile(order.paramsFile, 'utf8')) as { score: number };
       await writeFile(join(order.outDir, 'score.txt'), String(params.score));
-      return { exitClass: 'ok', exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '' };
+      return { exitClass: 'ok', exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
     },
   };
 }

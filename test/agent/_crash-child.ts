@@ -25,7 +25,7 @@ const sandbox = createScriptedSandbox(join(order.dir, `runs-${order.spec.attempt
   if (runs !== order.stallInRun) return null;
   process.stdout.write('stalled\n');
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '' };
+  return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '', frame: null };
 });
 const keepAlive = setInterval(() => undefined, 1000);
 const exitCode = await runAgent(await makeAgentParams(order.dir, store, { spec: order.spec, sandbox, signal: stop.signal }));

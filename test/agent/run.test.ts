@@ -148,6 +148,7 @@ test('when every recipe fails the constant is handed in as what it is', async (t
     seconds: 0.1,
     peakMemoryMib: 1,
     tail: 'ValueError: no\n',
+    frame: null,
   }));
   const params = await makeAgentParams(dir, store, { sandbox });
   t.is(await runAgent(params), 0);
@@ -182,7 +183,7 @@ test('a time limit ends the search with the best so far, before the finalization
     const seconds = order.program.includes('recipe-1') ? 2 : 30;
     monotonicMs += seconds * 1000;
     await writeFile(join(order.outDir, 'score.txt'), '5');
-    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '' };
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
   });
   const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }) });
   t.is(await runAgent(params), 0);

@@ -5,6 +5,7 @@ Takes rights away and then becomes the program. Works without any privilege; not
 --deny-unix    also no AF_UNIX sockets (a socketpair stays possible), no IPC, no locks: for one run of a solution
 --read PATH    Landlock: this file or folder may be read and executed; may be given again
 --write PATH   Landlock: everything but devices, sockets and execution is allowed here; may be given again
+--tasks N      at most so many processes and threads of this user (in a user namespace: of this run)
 --supervise    the program runs as a child; when it ends, everything that it left behind ends too
 --best-effort  goes on where something cannot be enforced, and says so
 --probe        enforces nothing, prints as JSON what can be enforced here
@@ -15,6 +16,7 @@ enforced (one line says what), 71: the program could not be started.
 
 import json
 import os
+import resource
 import sys
 from dataclasses import dataclass, field
 
@@ -33,6 +35,7 @@ class Options:
     supervise: bool = False
     best_effort: bool = False
     probe: bool = False
+    tasks: int | None = None
     read: list[str] = field(default_factory=list)
     write: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
@@ -49,6 +52,8 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(probe()))
         return 0
     os.closerange(3, 1 << 20)
+    if options.tasks is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (options.tasks, options.tasks))
     if options.supervise:
         return run_supervised(lambda: confine_and_become(options))
     return confine_and_become(options)
@@ -63,11 +68,14 @@ def parse(arguments: list[str]) -> Options:
             options.command = list(rest)
         elif word in ("--deny-unix", "--supervise", "--best-effort", "--probe"):
             setattr(options, word[2:].replace("-", "_"), True)
-        elif word in ("--read", "--write"):
+        elif word in ("--read", "--write", "--tasks"):
             value = next(rest, None)
             if value is None:
-                raise ValueError(f"{word} needs a path")
-            (options.read if word == "--read" else options.write).append(value)
+                raise ValueError(f"{word} needs a {'number' if word == '--tasks' else 'path'}")
+            if word == "--tasks":
+                options.tasks = int(value)
+            else:
+                (options.read if word == "--read" else options.write).append(value)
         else:
             raise ValueError(f"unknown option {word}; the program comes after --")
     if not options.command and not options.probe:
@@ -107,7 +115,7 @@ def confine_and_become(options: Options) -> int:
 
 
 def probe() -> dict[str, object]:
-    """`seccomp`: filters can be loaded; `landlock`: version of its interface, 0 = not there; `problems`: one line each."""
+    """`seccomp`: filters can be loaded; `landlock`: version of its interface, 0 = not there; `problems`: one line each; `python_places`."""
     problems: list[str] = []
     child = os.fork()
     if child == 0:
@@ -128,4 +136,4 @@ def probe() -> dict[str, object]:
         problems.append("the kernel has no Landlock, or it is switched off")
     elif version < landlock.VERSION_WITH_SCOPES:
         problems.append(f"Landlock {version} does not keep signals inside (version {landlock.VERSION_WITH_SCOPES} does)")
-    return {"seccomp": loaded, "landlock": version, "problems": problems}
+    return {"seccomp": loaded, "landlock": version, "problems": problems, "python_places": landlock.list_python_places()}

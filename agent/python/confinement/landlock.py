@@ -92,10 +92,14 @@ def _handled(version: int) -> int:
     return bits
 
 
+def list_python_places() -> list[str]:
+    """Where Python, its libraries and its packages lie; a virtual environment and what it was made from."""
+    return list(dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)))
+
+
 def _own_places() -> tuple[str, ...]:
     """Python, its packages, and what /proc says of the process itself (for its exec'ed self too: the number stays)."""
-    prefixes = dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix))
-    return (*prefixes, str(Path(__file__).resolve().parent), f"/proc/{os.getpid()}")
+    return (*list_python_places(), str(Path(__file__).resolve().parent), f"/proc/{os.getpid()}")
 
 
 def _allow(ruleset: int, path: str, rights: int, must_exist: bool) -> None:

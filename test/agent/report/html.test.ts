@@ -46,6 +46,7 @@ const evidence: Evidence = {
   data: [],
   versions: { python: HOSTILE },
   sandbox: 'process',
+  isolation: { layers: ['limits'], generatedCode: { accepted: false, reason: HOSTILE } },
   threads: 1,
   seconds: { train: 1, grade: 1, kaggle: 0, download: 1, cut: 1, profile: 1, store: 1, other: 1 },
   totalSeconds: 7,

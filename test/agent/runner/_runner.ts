@@ -80,6 +80,7 @@ export async function makeOrder(
     outDir: join(home, 'out'),
     scratchDir: join(home, 'scratch'),
     paramsFile: join(home, 'params.json'),
+    answers: [],
     seed: 1,
     threads: 1,
     timeoutMs: 60_000,

@@ -73,7 +73,8 @@ test.serial('the same on one machine, in the confined process sandbox', async (t
   const place = await makePlace(t);
   const { confinement, problems } = await probeConfinement(PYTHON);
   t.deepEqual(problems, []);
-  const sandbox = createProcessSandbox(PYTHON, confinement);
+  // Numbers of processes are compared: without a namespace of their own.
+  const sandbox = createProcessSandbox(PYTHON, confinement === null ? null : { ...confinement, bubblewrap: null });
   t.is(sandbox.tier, 'isolated');
   const found = await attack(place, sandbox);
   checkFound(t, found);

@@ -51,7 +51,7 @@ test('through the runner a competition is solved, and its volume never holds a l
   const real = await createRunnerSandbox({ socketPath: place.socketPath });
   const seen: { own: number; there: number; foreign: string[] }[] = [];
   const sandbox: Sandbox = {
-    tier: real.tier,
+    ...real,
     async run(order) {
       const own = findLabels([await readFile(join(order.trainDir, 'train.csv'))]);
       const there = findLabels(await readAll(place.runsDir));

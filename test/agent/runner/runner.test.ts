@@ -7,6 +7,7 @@ import test from 'ava';
 import { createRunnerSandbox } from '#agent/sandbox/runner-sandbox.ts';
 import { isAlive, makeOrder, makePlace, startRunner, waitForSocket } from './_runner.ts';
 import type { Place } from './_runner.ts';
+import { RUNNER_PROTOCOL } from '#agent/runner/protocol.ts';
 import { waitUntil } from '../../_support/wait-until.ts';
 
 const SLEEPER = 'import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(300)';
@@ -163,7 +164,9 @@ test('a runner that talks nonsense is a killed run, not a broken agent', async (
   const place = await makePlace(t);
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.write(`${JSON.stringify({ type: 'hello', protocol: 1, confined: true, problems: [] })}\n`);
+    socket.write(
+      `${JSON.stringify({ type: 'hello', protocol: RUNNER_PROTOCOL, confined: true, problems: [], layers: [], generatedCode: { accepted: true } })}\n`,
+    );
     socket.once('data', () => socket.write('{"type":"outcome","outcome":{"exitClass":"best"}}\n'));
   });
   await new Promise<void>((resolve) => server.listen(place.socketPath, resolve));
