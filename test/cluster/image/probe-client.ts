@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     outDir: join(home, 'out'),
     scratchDir: join(home, 'scratch'),
     paramsFile: join(home, 'params.json'),
+    answers: [],
     seed: 1,
     threads: 1,
     timeoutMs: 60_000,
