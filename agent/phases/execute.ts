@@ -49,7 +49,8 @@ async function trySolution(run: RunContext, task: Task, search: Search, planned:
   let folds: FoldsOutcome;
   let evaluation: Evaluation;
   try {
-    folds = await runFolds(run, task, { number, path: recipe.program, params: recipe.params });
+    const isFirstModel = ![...search.board.graded.values()].some(({ kind }) => kind !== 'baseline');
+    folds = await runFolds(run, task, { number, path: recipe.program, params: recipe.params, isFirstModel });
     const seconds = run.deadline.elapsedS() - startS;
     if (folds.failure !== null) return await finishFailed(run, search, draft, { failure: folds.failure, seconds, log: folds.log });
     evaluation = await run.stopwatch.measure('grade', () => callHarness(run, 'finish_solution', { solution: number }));

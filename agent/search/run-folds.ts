@@ -18,6 +18,8 @@ export interface Program {
   readonly number: number;
   readonly path: string;
   readonly params: Readonly<Record<string, unknown>>;
+  /** Nothing but the constant has a score yet. */
+  readonly isFirstModel: boolean;
 }
 
 /** What the folds of one program came to; `failure` = one line, and nothing of it counts. `trainS` = seconds of its runs. */
@@ -35,6 +37,11 @@ const ANSWERS = ['scores.csv', 'predictions.csv'];
 const MIN_TIMEOUT_MS = 1_000;
 /** What grading and files cost besides the runs, as a share of the runs. */
 const MARGIN = 1.15;
+/**
+ * How far beyond the time left a prediction may be while there is no model yet: the first fold also pays for cold files and a busy moment, and
+ * giving up leaves the constant, since what comes next is dearer.
+ */
+const FIRST_MODEL_PATIENCE = 2;
 
 /**
  * Runs a program once per fold in fresh processes, grades each output, and runs it once more for the test rows where folds do not answer
@@ -112,7 +119,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const meanS = trainS / Math.max(1, grades.length);
     const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
     const leftS = run.deadline.workS();
-    if (left > 0 && neededS > leftS) {
+    if (left > 0 && neededS > leftS * (program.isFirstModel ? FIRST_MODEL_PATIENCE : 1)) {
       failure ??= `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
     }
   };

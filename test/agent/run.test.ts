@@ -198,6 +198,25 @@ test('a time limit ends the search with the best so far, before the finalization
   t.regex(finished.findLast((solution) => solution.number === 2)?.failure ?? '', /does not fit: needs about \d+ s more/);
 });
 
+test('a first model whose first fold was slow is gone on with: it may fit all the same, and the constant is all there is without it', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  let runs = 0;
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    runs += 1;
+    const seconds = runs === 1 ? 50 : 3;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }) });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.quality, 'model', manifest.notes.join('; '));
+  t.true(manifest.seconds < 90, `${manifest.seconds} s: the reserve of 10 s was not touched`);
+});
+
 const REFUSALS: readonly [title: string, error: () => Error, exitCode: number, turn: JobError['turn'], message: RegExp][] = [
   [
     'rules not accepted',
