@@ -117,6 +117,8 @@ export const verbs = {
   cli: program('cli/main.ts', [npm, python]),
   'bench-plane': program('bench/plane.ts', [npm, python]),
   'bench-cold': program('bench/cold/main.ts', [npm]),
+  'bench-sandbox': program('bench/sandbox.ts', [npm, python]),
+  attack: program('test/attack/main.ts', [npm, python]),
   images: buildImages,
   'images-test': program('test/cluster/image/build.ts', [npm]),
   deploy: program('scripts/deploy/main.ts', [npm]),

@@ -28,10 +28,12 @@ def _read_regular(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise BadInput(f"{shown(path.name)} cannot be opened ({error.strerror}).") from error
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode):
+        # Before a stream is made of it: of a folder none can be.
+        os.close(descriptor)
+        raise BadInput(f"{shown(path.name)} is not a regular file.")
     with os.fdopen(descriptor, "rb") as stream:
-        info = os.fstat(stream.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise BadInput(f"{shown(path.name)} is not a regular file.")
         if info.st_size > limit:
             raise BadInput(f"{shown(path.name)} has {info.st_size} bytes; the limit is {limit}.")
         return stream.read(limit + 1)

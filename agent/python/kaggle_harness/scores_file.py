@@ -70,10 +70,12 @@ def _read_regular(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise BadOutput(f"{path.name} is not a plain readable file ({error.strerror})") from error
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode):
+        # Before a stream is made of it: of a folder none can be.
+        os.close(descriptor)
+        raise BadOutput(f"{path.name} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        info = os.fstat(stream.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise BadOutput(f"{path.name} is not a regular file")
         if info.st_size > limit:
             raise BadOutput(f"{path.name} has {info.st_size} bytes; {limit} are enough for the rows asked")
         return stream.read(limit + 1)

@@ -54,7 +54,7 @@ export function startRunner(t: ExecutionContext, place: Place, command: readonly
 }
 
 export async function waitForSocket(place: Place): Promise<void> {
-  await waitUntil('the socket', async () => ((await stat(place.socketPath).catch(() => null)) === null ? null : true), 20_000);
+  await waitUntil('the socket', async () => ((await stat(place.socketPath).catch(() => null)) === null ? null : true), 90_000);
 }
 
 let runs = 0;

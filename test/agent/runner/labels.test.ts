@@ -44,7 +44,7 @@ function findLabels(files: readonly Buffer[]): Set<string> {
 }
 
 test('through the runner a competition is solved, and its volume never holds a label of the rows that a run is to answer', async (t) => {
-  t.timeout(240_000);
+  t.timeout(500_000);
   const place = await makePlace(t);
   const { store } = await makeStore(t);
   startRunner(t, place);
@@ -61,7 +61,7 @@ test('through the runner a competition is solved, and its volume never holds a l
   };
   const recipes = (await loadRecipes()).filter((recipe) => ['linear', 'extra-trees', 'extra_trees'].includes(recipe.name)).slice(0, 2);
   t.true(recipes.length > 0);
-  const spec = makeSpec({ slug: 'toy-prices', resources: { cpuMillis: 2000, memoryMib: 2048 }, remainingS: 120 });
+  const spec = makeSpec({ slug: 'toy-prices', resources: { cpuMillis: 2000, memoryMib: 2048 }, remainingS: 400 });
   const params = await makeAgentParams(place.dir, store, {
     spec,
     kaggle: createFolderKaggle(await writeCompetition(place.dir)),

@@ -41,7 +41,7 @@ test('several runs go at a time, and a stopped one ends at once with all that it
   const stop = new AbortController();
   const orders = await Promise.all([0, 1].map(() => makeOrder(place, SLEEPER, { signal: stop.signal })));
   const running = orders.map((order) => sandbox.run(order));
-  const pids = await Promise.all(orders.map((order) => waitUntil('a start', () => Number(order.output()) || null, 20_000)));
+  const pids = await Promise.all(orders.map((order) => waitUntil('a start', () => Number(order.output()) || null, 90_000)));
   t.true(pids.every(isAlive));
   stop.abort();
   for (const outcome of await Promise.all(running)) t.is(outcome.exitClass, 'stopped');
@@ -58,12 +58,13 @@ test('a connection that closes ends its run', async (t) => {
   );
   const socket = connect(place.socketPath);
   await once(socket, 'data');
-  const order = { program, trainDir, predictDir, outDir, scratchDir, paramsFile, seed: 1, threads: 1, timeoutMs: 60_000, memoryMib: 500 };
+  const limits = { seed: 1, threads: 1, timeoutMs: 60_000, memoryMib: 500 };
+  const order = { program, trainDir, predictDir, outDir, scratchDir, paramsFile, answers: [], ...limits };
   socket.write(`${JSON.stringify({ type: 'run', order })}\n`);
   const pid = await waitUntil(
     'a start',
     async () => Number(await readFile(join(home, 'scratch', 'pid'), 'utf8').catch(() => '')) || null,
-    20_000,
+    90_000,
   );
   socket.destroy();
   t.true(await waitUntil('its end', () => !isAlive(pid), 5_000));
@@ -75,7 +76,7 @@ test('SIGTERM ends the runner and its runs at once, also runs that ignore it', a
   const sandbox = await createRunnerSandbox({ socketPath: place.socketPath });
   const order = await makeOrder(place, `import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n${SLEEPER}`);
   const running = sandbox.run(order);
-  const pid = await waitUntil('a start', () => Number(order.output()) || null, 20_000);
+  const pid = await waitUntil('a start', () => Number(order.output()) || null, 90_000);
   const startMs = performance.now();
   process.kill(runner.pid, 'SIGTERM');
   t.deepEqual((await runner.ended).slice(0, 2), [0, null]);
@@ -92,7 +93,7 @@ test('a runner that is killed fails the run that it had; the next run finds the 
   const sandbox = await createRunnerSandbox({ socketPath: place.socketPath });
   const order = await makeOrder(place, SLEEPER);
   const running = sandbox.run(order);
-  const pid = await waitUntil('a start', () => Number(order.output()) || null, 20_000);
+  const pid = await waitUntil('a start', () => Number(order.output()) || null, 90_000);
   process.kill(first.pid, 'SIGKILL');
   t.is((await running).exitClass, 'killed');
   await waitUntil('its end', () => !isAlive(pid), 5_000);
