@@ -9,7 +9,7 @@ import type { DeployedPlane } from '../_plane.ts';
 import { setTicks } from '../_settings.ts';
 
 const COMPETITION = 'https://www.kaggle.com/competitions/ames-house-prices';
-const TIME_LIMIT_S = 60;
+const TIME_LIMIT_S = 90;
 const PATIENCE_MS = 480_000;
 
 /** The whole way with the real agent, from the URL to the file. */
@@ -21,7 +21,7 @@ export function testEndToEnd(test: TestFn, getPlane: () => DeployedPlane): void 
       const plane = getPlane();
       await setTicks(false);
       const requestedAt = new Date();
-      const id = await plane.submit({ kaggle_url: COMPETITION, time_limit_s: TIME_LIMIT_S, resources: { cpu: '1', memory: '2Gi' } });
+      const id = await plane.submit({ kaggle_url: COMPETITION, time_limit_s: TIME_LIMIT_S, resources: { cpu: '500m', memory: '2Gi' } });
       const acceptedMs = Date.now() - requestedAt.getTime();
       const job = await plane.waitForEnd(id);
       t.is(job.status, 'success', job.reason);
