@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
@@ -53,8 +54,21 @@ export function startRunner(t: ExecutionContext, place: Place, command: readonly
   return { pid: child.pid ?? -1, output: () => output, ended };
 }
 
+/** Until the socket takes connections: its file is there a moment before that. */
 export async function waitForSocket(place: Place): Promise<void> {
-  await waitUntil('the socket', async () => ((await stat(place.socketPath).catch(() => null)) === null ? null : true), 90_000);
+  await waitUntil('the socket', () => canConnect(place.socketPath), 90_000);
+}
+
+async function canConnect(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 let runs = 0;

@@ -13,7 +13,7 @@ const source = join(projectDir, 'test/cluster/image');
 const name = process.argv[2] ?? DEFAULT_NAME;
 const folder = await mkdtemp(join(tmpdir(), 'kaggle-agent-test-image-'));
 try {
-  const entries = ['agent', 'collector'].map((entry) => ({ name: entry, source: `test/cluster/image/${entry}.ts` }));
+  const entries = ['agent', 'dying'].map((entry) => ({ name: entry, source: `test/cluster/image/${entry}.ts` }));
   await buildBundles(projectDir, entries, join(folder, 'app'));
   await cp(join(source, 'runner.cjs'), join(folder, 'app/runner.cjs'));
   await cp(join(source, 'python.sh'), join(folder, 'python.sh'));

@@ -13,8 +13,9 @@ import { changeFunction, setTicks } from '../_settings.ts';
 
 const PATIENCE_MS = 420_000;
 const BROKER_PARTS = ['mt-broker-ingress', 'mt-broker-filter', 'imc-dispatcher'];
-/** The steps that are the collector's: between every two of them it dies once. */
-const COLLECTOR_STEPS = (Object.keys(CRASH_POINTS) as CrashPointName[]).filter(
+/** Those that record what became of an attempt: between every two of their steps one of them dies once. */
+const DYING = ['collector', 'reconciler'];
+const RECORDING_STEPS = (Object.keys(CRASH_POINTS) as CrashPointName[]).filter(
   (name) => /^(claim|record|retry)/.test(name) && !name.includes('second'),
 );
 
@@ -81,17 +82,16 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
   });
 
   test.serial(
-    `the collector killed at each of ${COLLECTOR_STEPS.length} places between its steps: every end is recorded once`,
+    `collector and reconciler killed at each of ${RECORDING_STEPS.length} places between its steps: every end is recorded once`,
     async (t) => {
       t.timeout(PATIENCE_MS + 300_000);
       const plane = getPlane();
       await setTicks(false);
-      const undo = await changeFunction('collector', {
-        image: requireSetting('KAGGLE_AGENT_TEST_AGENT_IMAGE'),
-        command: ['node', '/app/collector.cjs'],
-      });
+      const image = requireSetting('KAGGLE_AGENT_TEST_AGENT_IMAGE');
+      const undo = [];
+      for (const name of DYING) undo.push(await changeFunction(name, { image, command: ['node', '/app/dying.cjs', name] }));
       const jobs = new Map<string, CrashPointName>();
-      for (const crash of COLLECTOR_STEPS) {
+      for (const crash of RECORDING_STEPS) {
         const fails = crash.startsWith('retry') ? { exitCode: 1, failAttempts: [1] } : {};
         jobs.set(await plane.submit(stubJob({ crash, steps: 1, ...fails })), crash);
       }
@@ -106,7 +106,7 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
       await setTicks(true);
       await waitUntil('every place to have been the last', async () => (await missing()).length === 0, PATIENCE_MS).catch(() => undefined);
       t.deepEqual(await missing(), [], 'places that were not reached');
-      await undo();
+      for (const each of undo) await each();
       for (const [id, crash] of jobs) {
         const job = await plane.waitForEnd(id);
         t.is(job.status, 'success', `${crash}: ${job.reason}`);
@@ -165,7 +165,7 @@ async function selectPart(deployment: string): Promise<string> {
     .join(',');
 }
 
-const CollectorPods = z.object({
+const FunctionPods = z.object({
   items: z.array(
     z.object({
       metadata: z.object({ name: z.string() }),
@@ -178,13 +178,13 @@ const CollectorPods = z.object({
   ),
 });
 
-/** A collector that has crashed is replaced at once, as on another node: the kubelet would wait longer and longer before it starts it again. */
+/** What has crashed is replaced at once, as on another node: the kubelet would wait longer and longer before it starts it again. */
 async function replaceCrashedPods(): Promise<void> {
-  const selector = 'serving.knative.dev/service=collector';
+  const selector = `serving.knative.dev/service in (${DYING.join(',')})`;
   const text = await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'json']);
-  for (const { metadata, status } of CollectorPods.parse(JSON.parse(text)).items) {
-    const collector = status.containerStatuses.find(({ name }) => name === 'collector');
-    if (collector === undefined || (collector.restartCount === 0 && collector.state.terminated === undefined)) continue;
+  for (const { metadata, status } of FunctionPods.parse(JSON.parse(text)).items) {
+    const program = status.containerStatuses.find(({ name }) => DYING.includes(name));
+    if (program === undefined || (program.restartCount === 0 && program.state.terminated === undefined)) continue;
     const now = ['--wait=false', '--grace-period=0', '--force', '--ignore-not-found'];
     await kubectl(['delete', 'pod', '--namespace', 'plane', metadata.name, ...now]);
   }

@@ -1,7 +1,8 @@
 /**
- * The collector as it is deployed, but it dies once for each job whose hint names a crash point, at that point: `{"crash": "record: …"}`. An
- * object `crashes/<job>` says that it did.
+ * The collector and the reconciler as they are deployed, but the first of them that gets to the crash point in a job's hint dies there:
+ * `{"crash": "record: …"}`. An object `crashes/<job>` says that it did. Both, since either may be the one that records an end.
  */
+import type { Express } from 'express';
 import type { JobStore, ArtifactStore } from '#core/ports.ts';
 import type { CrashPoint } from '#test/faults/_crash-points.ts';
 import { CRASH_POINTS } from '#test/faults/_crash-points.ts';
@@ -9,6 +10,9 @@ import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
 import { createCollectorApp } from '#functions/collector/app.ts';
 import { exitWithReason, runFunction } from '#functions/http/run-function.ts';
 import { openPlane } from '#functions/http/open-plane.ts';
+import type { FunctionConfig } from '#functions/http/config.ts';
+import type { HttpOptions } from '#functions/http/app.ts';
+import { createReconcilerApp } from '#functions/reconciler/app.ts';
 import type { OpenPlane } from '#functions/http/open-plane.ts';
 import { readFunctionConfig } from '#functions/http/config.ts';
 import { verifyHint } from '#adapters/signing.ts';
@@ -81,19 +85,35 @@ async function findJobs(store: JobStore, words: string): Promise<readonly string
 
 async function main(): Promise<void> {
   const config = readFunctionConfig(process.env, { isPublic: false });
+  const [name] = process.argv.slice(2);
+  if (name !== 'collector' && name !== 'reconciler') throw new Error(`expected collector or reconciler, not ${String(name)}`);
+  const { ports, close } = await openPlane(config, name);
+  const build = name === 'collector' ? buildCollector : buildReconciler;
+  await runFunction({ config, logger: ports.logger, build: (http) => build(config, { ...arm(ports), http }), close });
+}
+
+type Built = Ports & { readonly http: HttpOptions };
+
+function buildCollector(config: FunctionConfig, deps: Built): Express {
   const planeKey = config.require('planeKey');
-  const { ports, close } = await openPlane(config, 'collector');
-  await runFunction({
-    config,
-    logger: ports.logger,
-    build: (http) =>
-      createCollectorApp({
-        ...arm(ports),
-        http,
-        config: { policy: DEFAULT_POLICY },
-        verifyHint: (hint) => verifyHint({ planeKey, ...hint, now: ports.clock.now() }),
-      }),
-    close,
+  return createCollectorApp({
+    ...deps,
+    config: { policy: DEFAULT_POLICY },
+    verifyHint: (hint) => verifyHint({ planeKey, ...hint, now: deps.clock.now() }),
+  });
+}
+
+function buildReconciler(config: FunctionConfig, deps: Built): Express {
+  const launcherUrl = config.require('launcherUrl').replace(/\/+$/, '');
+  return createReconcilerApp({
+    ...deps,
+    config: { policy: DEFAULT_POLICY },
+    timeBoxMs: 50_000,
+    retentionDays: null,
+    wakeLauncher: async () => {
+      const response = await fetch(`${launcherUrl}/tick`, { method: 'POST' });
+      await response.body?.cancel();
+    },
   });
 }
 
