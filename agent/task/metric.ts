@@ -16,6 +16,14 @@ const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
   'medae',
   'mape',
   'smape',
+  'error_rate',
+  'balanced_logloss',
+  'msle',
+  'mae_mean_columns',
+  'rmspe',
+  'log_cosh',
+  'poisson_deviance',
+  'gamma_deviance',
 ]);
 
 /** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
@@ -68,10 +76,24 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   return { id, direction: directionOf(id), display_name: asked ?? id, source: 'schema', proxy: true };
 }
 
-/** The metric as this target can be measured by it: F1 of several classes is macro-averaged, and then a proxy. */
+/** What stands for a metric of two classes when the target has more. */
+const FOR_SEVERAL_CLASSES: Partial<Record<MetricId, MetricId>> = {
+  f1: 'f1_macro',
+  f05: 'f1_macro',
+  f2: 'f1_macro',
+  jaccard: 'f1_macro',
+  precision: 'f1_macro',
+  recall: 'balanced_accuracy',
+  partial_auc: 'auc',
+  amex: 'auc',
+  pf1: 'auc',
+};
+
+/** The metric as this target can be measured by it: one of two classes is averaged over more, and then a proxy. */
 export function fitMetric(metric: FixedMetric, profile: Pick<TaskProfile, 'targets'>): FixedMetric {
   const isMulticlass = profile.targets.some((target) => target.type === 'multiclass');
-  return metric.id === 'f1' && isMulticlass ? { ...metric, id: 'f1_macro', proxy: true } : metric;
+  const averaged = isMulticlass ? FOR_SEVERAL_CLASSES[metric.id] : undefined;
+  return averaged === undefined ? metric : { ...metric, id: averaged, proxy: true };
 }
 
 function made(id: MetricId, name: string, source: FixedMetric['source']): FixedMetric {

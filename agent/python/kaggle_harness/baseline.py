@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from . import metrics
 from .folds import Folds
 from .layout import TargetLayout
-from .metric_table import METRICS
+from .metric_table import LOG_VALUE_METRICS, METRICS
 from .solutions import Solution, empty_solution
 from .task import Task
 
@@ -35,13 +35,20 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
         shares = np.bincount(truth, minlength=len(target.classes)) / len(truth)
         if METRICS[metric_id].needs == "label":
             shares = _best_class(metric_id, truth, len(target.classes))
+        elif metric_id == "balanced_logloss":
+            shares = np.full(len(target.classes), 1 / len(target.classes))
+        elif metric_id == "pf1":
+            shares = np.array([0.0, 1.0])
         return shares[1:] if target.stop - target.start == 1 else shares
-    if metric_id.startswith("rmsle"):
+    if metric_id in LOG_VALUE_METRICS:
         return np.array([np.expm1(np.mean(np.log1p(np.maximum(truth, 0))))])
-    if metric_id in ("mae", "medae", "smape"):
+    if metric_id in ("mae", "mae_mean_columns", "medae", "smape", "log_cosh"):
         return np.array([np.median(truth)])
     if metric_id == "mape":
         return np.array([_weighted_median(truth, 1 / np.maximum(np.abs(truth), 1e-9))])
+    if metric_id == "rmspe" and np.any(truth != 0):
+        counted = truth[truth != 0]
+        return np.array([np.sum(1 / counted) / np.sum(1 / counted**2)])
     return np.array([np.mean(truth)])
 
 
@@ -50,7 +57,8 @@ def _best_class(metric_id: str, truth: NDArray[Any], classes: int) -> NDArray[np
     counts = np.bincount(truth, minlength=classes)
     tried = np.argsort(-counts, kind="stable")[:50]
     values = [metrics.FUNCTIONS[metric_id](truth, np.full(len(truth), c)) for c in tried]
-    return np.eye(classes)[tried[int(np.argmax(values))]]
+    best = np.argmax(values) if METRICS[metric_id].direction == "maximize" else np.argmin(values)
+    return np.eye(classes)[tried[int(best)]]
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

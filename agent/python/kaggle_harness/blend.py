@@ -10,7 +10,7 @@ from . import metrics
 from .evaluate import Measured, evaluate
 from .folds import Folds, random_of
 from .layout import measure
-from .metric_table import METRICS, RANK_METRICS
+from .metric_table import LOG_LOSS_METRICS, LOG_VALUE_METRICS, METRICS, RANK_METRICS
 from .task import Task
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def _to_space(task: Task, scores: Array, folds: Folds | None) -> Array:
     for target in task.layout.targets:
         part = slice(target.start, target.stop)
         if target.classes is None:
-            if task.metric_id.startswith("rmsle"):
+            if task.metric_id in LOG_VALUE_METRICS:
                 out[:, part] = np.log1p(np.maximum(scores[:, part], 0))
         elif target.stop - target.start > 1:
             table = metrics.probabilities(scores[:, part])
@@ -69,7 +69,7 @@ def _to_space(task: Task, scores: Array, folds: Folds | None) -> Array:
 
 
 def _is_log(task: Task) -> bool:
-    return task.metric_id.startswith("logloss")
+    return task.metric_id in LOG_LOSS_METRICS
 
 
 def _combine(task: Task, spaced: list[Array], weights: Array) -> Array:
@@ -81,7 +81,7 @@ def _combine(task: Task, spaced: list[Array], weights: Array) -> Array:
     for target in task.layout.targets:
         part = slice(target.start, target.stop)
         if target.classes is None:
-            if task.metric_id.startswith("rmsle"):
+            if task.metric_id in LOG_VALUE_METRICS:
                 out[:, part] = np.expm1(out[:, part])
         elif _is_log(task):
             out[:, part] = (

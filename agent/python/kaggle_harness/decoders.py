@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 from . import metrics
 from .layout import Layout, TargetLayout, default_labels
-from .metric_table import METRICS
+from .metric_table import DEVIANCE_METRICS, LOG_LOSS_METRICS, LOG_VALUE_METRICS, METRICS
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Decoder = list[dict[str, Any]]
-"""One entry a target: `kind` is `argmax`, `threshold`, `prior-power`, `cut-points`, `clip` or `identity`."""
+"""One entry a target: `kind` is `argmax`, `threshold`, `prior-power`, `cut-points`, `reweight`, `clip` or `identity`."""
 
 _FIT_ROWS = 50_000
+_SMALLEST_MEAN = 1e-6
 
 
 def fit_decoder(metric_id: str, layout: Layout, truth: list[NDArray[Any]], scores: Array) -> Decoder:
@@ -36,6 +37,9 @@ def apply_values(decoder: Decoder, layout: Layout, scores: Array) -> Array:
             low, high = entry.get("low"), entry.get("high")
             if low is not None or high is not None:
                 out[:, part] = np.clip(out[:, part], low, high)
+        elif entry["kind"] == "reweight":
+            table = _reweight(target, out, entry["power"], np.asarray(entry["mean"]))
+            out[:, part] = table if table.shape[1] == target.stop - target.start else table[:, 1:]
         elif target.stop - target.start > 1 and entry["kind"] == "clip":
             out[:, part] = metrics.probabilities(out[:, part])
         elif entry["kind"] == "clip":
@@ -45,16 +49,20 @@ def apply_values(decoder: Decoder, layout: Layout, scores: Array) -> Array:
 
 def _fit_target(metric_id: str, target: TargetLayout, truth: NDArray[Any], scores: Array) -> dict[str, Any]:
     if target.classes is None:
-        return {"kind": "clip", "low": 0.0, "high": None} if metric_id.startswith("rmsle") else {"kind": "identity"}
+        if metric_id in DEVIANCE_METRICS:
+            return {"kind": "clip", "low": _SMALLEST_MEAN, "high": None}
+        return {"kind": "clip", "low": 0.0, "high": None} if metric_id in LOG_VALUE_METRICS else {"kind": "identity"}
+    if metric_id == "balanced_logloss":
+        return _fit_reweight(target, truth, scores)
     if METRICS[metric_id].needs != "label":
-        is_probability = metric_id.startswith("logloss") or metric_id == "brier"
+        is_probability = metric_id in LOG_LOSS_METRICS or metric_id == "brier"
         return {"kind": "clip", "low": 1e-15, "high": 1 - 1e-15} if is_probability else {"kind": "identity"}
     if len(truth) > _FIT_ROWS:
         keep = np.arange(0, len(truth), -(-len(truth) // _FIT_ROWS))
         truth, scores = truth[keep], scores[keep]
-    if metric_id == "qwk":
-        return {"kind": "cut-points", "cuts": _fit_cuts(truth, expected_class(target, scores), len(target.classes))}
-    if metric_id in ("accuracy", "f1_micro"):
+    if metric_id in ("qwk", "kappa_linear"):
+        return {"kind": "cut-points", "cuts": _fit_cuts(metric_id, truth, expected_class(target, scores), len(target.classes))}
+    if metric_id in ("accuracy", "error_rate", "f1_micro"):
         return {"kind": "argmax"}
     if target.stop - target.start == 1:
         return {"kind": "threshold", "threshold": _fit_threshold(metric_id, truth, scores[:, target.start])}
@@ -86,27 +94,41 @@ def _fit_power(metric_id: str, target: TargetLayout, truth: Codes, scores: Array
     return {"kind": "prior-power", "power": best, "mean": mean.tolist()}
 
 
+def _fit_reweight(target: TargetLayout, truth: Codes, scores: Array) -> dict[str, Any]:
+    """How far probabilities are moved to equal classes: the power of the class shares that they are divided by."""
+    mean = np.maximum(metrics.probabilities(target.pick(scores)).mean(axis=0), 1e-6)
+    powers = np.linspace(0.0, 1.2, 13)
+    costs = [metrics.balanced_logloss(truth, _reweight(target, scores, power, mean)) for power in powers]
+    return {"kind": "reweight", "power": float(powers[int(np.argmin(costs))]), "mean": mean.tolist()}
+
+
+def _reweight(target: TargetLayout, scores: Array, power: float, mean: Array) -> Array:
+    table = np.clip(metrics.probabilities(target.pick(scores)), 1e-15, 1 - 1e-15)
+    return metrics.probabilities(table / mean**power)
+
+
 def expected_class(target: TargetLayout, scores: Array) -> Array:
     """Mean class code under the scores, for ordered classes."""
     part = metrics.probabilities(target.pick(scores))
     return part @ np.arange(part.shape[1], dtype=np.float64)
 
 
-def _fit_cuts(truth: Codes, value: Array, classes: int) -> list[float]:
+def _fit_cuts(metric_id: str, truth: Codes, value: Array, classes: int) -> list[float]:
     """Cut points of ordered classes: start where the class shares agree, then move one at a time."""
+    function = metrics.FUNCTIONS[metric_id]
     shares = np.cumsum(np.bincount(truth, minlength=classes))[:-1] / len(truth)
     starts = [np.quantile(value, shares), np.arange(classes - 1) + 0.5]
-    best = max(starts, key=lambda cuts: metrics.qwk(truth, np.searchsorted(np.sort(cuts), value)))
+    best = max(starts, key=lambda cuts: function(truth, np.searchsorted(np.sort(cuts), value)))
     cuts = np.sort(np.asarray(best, dtype=np.float64))
     if classes > 50:
         return cuts.tolist()
-    score = metrics.qwk(truth, np.searchsorted(cuts, value))
+    score = function(truth, np.searchsorted(cuts, value))
     for width in (0.3, 0.1, 0.03):
         for i in range(classes - 1):
             for step in (-width, width):
                 moved = cuts.copy()
                 moved[i] += step
-                if np.all(np.diff(moved) >= 0) and (new := metrics.qwk(truth, np.searchsorted(moved, value))) > score + 1e-6:
+                if np.all(np.diff(moved) >= 0) and (new := function(truth, np.searchsorted(moved, value))) > score + 1e-6:
                     cuts, score = moved, new
     return cuts.tolist()
 

@@ -10,7 +10,7 @@ from . import metrics
 from .decoders import Decoder, apply_labels, apply_values, fit_decoder
 from .folds import Folds
 from .layout import measure
-from .metric_table import METRICS
+from .metric_table import LOG_LOSS_METRICS, METRICS
 from .task import Task
 
 Array = NDArray[np.float64]
@@ -38,9 +38,10 @@ def is_pooled(task: Task, folds: Folds) -> bool:
     for fold in range(folds.count):
         rows = folds.validation_rows(fold)
         constant = any(len(np.unique(t[rows])) < 2 for t in task.truth)
-        if constant and METRICS[task.metric_id].needs in ("probability", "gini") and not task.metric_id.startswith(("logloss", "brier")):
+        needs = METRICS[task.metric_id].needs
+        if constant and needs in ("probability", "gini") and task.metric_id not in LOG_LOSS_METRICS | {"brier"}:
             return True
-        if constant and task.metric_id in ("r2", "pearson", "spearman"):
+        if constant and task.metric_id in ("r2", "explained_variance", "pearson", "spearman", "spearman_mean_columns"):
             return True
     return False
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,53 @@ def auc(truth: Codes, score: Array) -> float:
     return float((average_ranks(score)[truth == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+PARTIAL_AUC_RATE = 0.2
+
+
+def partial_auc(truth: Codes, score: Array) -> float:
+    """Area over the true positive rate of 80 %, from 0 to 0.2 (ISIC 2024): the ROC curve of the negated problem up to a rate of 20 %."""
+    flipped = 1 - truth
+    positives, negatives = int(flipped.sum()), int(truth.sum())
+    if positives == 0 or negatives == 0:
+        raise Undefined("partial AUC needs both classes")
+    order = np.argsort(score, kind="stable")
+    last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), len(truth) - 1)
+    true_rate = np.append(0.0, np.cumsum(flipped[order])[last_of_tie] / positives)
+    false_rate = np.append(0.0, np.cumsum(truth[order])[last_of_tie] / negatives)
+    inside = false_rate <= PARTIAL_AUC_RATE
+    x = np.append(false_rate[inside], PARTIAL_AUC_RATE)
+    y = np.append(true_rate[inside], np.interp(PARTIAL_AUC_RATE, false_rate, true_rate))
+    return float(np.trapezoid(y, x))
+
+
+def amex(truth: Codes, score: Array) -> float:
+    """Mean of the normalised Gini and of the defaults caught in the top 4 %, a negative row counted 20 times (American Express 2022)."""
+    if truth.sum() == 0 or truth.sum() == len(truth):
+        raise Undefined("the Amex metric needs both classes")
+
+    def weighted_gini(order: NDArray[np.int64]) -> float:
+        hits, weights = truth[order], np.where(truth[order] == 0, 20.0, 1.0)
+        at_random = np.cumsum(weights / weights.sum())
+        found = np.cumsum(hits * weights) / np.sum(hits * weights)
+        return float(np.sum((found - at_random) * weights))
+
+    order = np.argsort(-score, kind="stable")
+    weights = np.where(truth[order] == 0, 20.0, 1.0)
+    top = np.cumsum(weights) <= int(0.04 * weights.sum())
+    caught = float(truth[order][top].sum() / truth.sum())
+    return 0.5 * (weighted_gini(order) / weighted_gini(np.argsort(-truth, kind="stable")) + caught)
+
+
+def pf1(truth: Codes, score: Array) -> float:
+    """Probabilistic F1 (RSNA 2022): a probability counts as that share of a hit."""
+    if truth.sum() == 0:
+        raise Undefined("probabilistic F1 needs a positive row")
+    share = np.clip(score, 0.0, 1.0)
+    hits = float(np.sum(share * truth))
+    total = float(share.sum() + truth.sum())
+    return 2 * hits / total
+
+
 def average_precision(truth: Codes, score: Array) -> float:
     """Sum of precision times the step of recall; more than two classes: mean of one against the rest."""
     if score.ndim == 2:
@@ -72,6 +120,14 @@ def logloss(truth: Codes, score: Array) -> float:
     return float(-np.mean(np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))))
 
 
+def balanced_logloss(truth: Codes, score: Array) -> float:
+    """Log loss with every class that occurs weighing the same (ICR 2023)."""
+    chosen = np.take_along_axis(probabilities(score), truth[:, None], axis=1)[:, 0]
+    losses = -np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))
+    counts = np.bincount(truth)
+    return float(np.mean((np.bincount(truth, weights=losses)[counts > 0]) / counts[counts > 0]))
+
+
 def brier(truth: Codes, score: Array) -> float:
     """Two classes: mean squared error of the positive probability; more: sum of squared errors over classes."""
     table = probabilities(score)
@@ -91,6 +147,11 @@ def accuracy(truth: Codes, predicted: Codes) -> float:
     return float(np.mean(truth == predicted))
 
 
+def error_rate(truth: Codes, predicted: Codes) -> float:
+    """Share of rows decided wrong."""
+    return float(np.mean(truth != predicted))
+
+
 def balanced_accuracy(truth: Codes, predicted: Codes) -> float:
     """Mean recall over the classes that occur."""
     counts = confusion(truth, predicted)
@@ -105,11 +166,44 @@ def _f1_per_class(truth: Codes, predicted: Codes) -> tuple[Array, Array]:
     return np.where(total > 0, 2 * np.diag(counts) / np.where(total > 0, total, 1), np.nan), support
 
 
+def f_beta(truth: Codes, predicted: Codes, beta: float) -> float:
+    """F-beta of the positive class (code 1); 0 when it never occurs."""
+    hits = int(np.sum((truth == 1) & (predicted == 1)))
+    total = float(beta**2 * np.sum(truth == 1) + np.sum(predicted == 1))
+    return (1 + beta**2) * hits / total if total else 0.0
+
+
 def f1(truth: Codes, predicted: Codes) -> float:
     """F1 of the positive class (code 1); 0 when it never occurs."""
-    hits = int(np.sum((truth == 1) & (predicted == 1)))
-    total = int(np.sum(truth == 1) + np.sum(predicted == 1))
-    return 2 * hits / total if total else 0.0
+    return f_beta(truth, predicted, 1.0)
+
+
+def f05(truth: Codes, predicted: Codes) -> float:
+    """F-beta with beta 0.5: precision counts more."""
+    return f_beta(truth, predicted, 0.5)
+
+
+def f2(truth: Codes, predicted: Codes) -> float:
+    """F-beta with beta 2: recall counts more."""
+    return f_beta(truth, predicted, 2.0)
+
+
+def precision(truth: Codes, predicted: Codes) -> float:
+    """Share of the rows called positive that are; 0 when none is called so."""
+    called = int(np.sum(predicted == 1))
+    return int(np.sum((truth == 1) & (predicted == 1))) / called if called else 0.0
+
+
+def recall(truth: Codes, predicted: Codes) -> float:
+    """Share of the positive rows that are called so; 0 when there are none."""
+    positives = int(np.sum(truth == 1))
+    return int(np.sum((truth == 1) & (predicted == 1))) / positives if positives else 0.0
+
+
+def jaccard(truth: Codes, predicted: Codes) -> float:
+    """Positive rows called so, over rows positive or called so; 0 when there are none."""
+    either = int(np.sum((truth == 1) | (predicted == 1)))
+    return int(np.sum((truth == 1) & (predicted == 1))) / either if either else 0.0
 
 
 def f1_macro(truth: Codes, predicted: Codes) -> float:
@@ -135,9 +229,23 @@ def mcc(truth: Codes, predicted: Codes) -> float:
 
 def qwk(truth: Codes, predicted: Codes) -> float:
     """Quadratic weighted kappa over ordered codes."""
+    return _weighted_kappa(truth, predicted, lambda distance: distance**2)
+
+
+def kappa_linear(truth: Codes, predicted: Codes) -> float:
+    """Linearly weighted kappa over ordered codes."""
+    return _weighted_kappa(truth, predicted, np.abs)
+
+
+def kappa(truth: Codes, predicted: Codes) -> float:
+    """Cohen's kappa: agreement beyond chance."""
+    return _weighted_kappa(truth, predicted, np.sign)
+
+
+def _weighted_kappa(truth: Codes, predicted: Codes, weigh: Callable[[NDArray[np.int64]], NDArray[Any]]) -> float:
     counts = confusion(truth, predicted)
     size = counts.shape[0]
-    weights = (np.arange(size)[:, None] - np.arange(size)[None, :]) ** 2
+    weights = weigh(np.abs(np.arange(size)[:, None] - np.arange(size)[None, :]))
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     below = float(np.sum(weights * expected))
     return 1.0 - float(np.sum(weights * counts)) / below if below > 0 else 0.0
@@ -156,6 +264,11 @@ def rmse(truth: Array, value: Array) -> float:
 def rmsle(truth: Array, value: Array) -> float:
     """Root mean squared error of log(1 + x); values below 0 count as 0."""
     return rmse(np.log1p(np.maximum(truth, 0)), np.log1p(np.maximum(value, 0)))
+
+
+def msle(truth: Array, value: Array) -> float:
+    """Mean squared error of log(1 + x); values below 0 count as 0."""
+    return rmsle(truth, value) ** 2
 
 
 def mae(truth: Array, value: Array) -> float:
@@ -177,6 +290,45 @@ def smape(truth: Array, value: Array) -> float:
     """Symmetric percentage error, 0 to 200; both zero counts as 0."""
     scale = (np.abs(truth) + np.abs(value)) / 2
     return float(100 * np.mean(np.where(scale > 0, np.abs(truth - value) / np.where(scale > 0, scale, 1), 0.0)))
+
+
+def rmspe(truth: Array, value: Array) -> float:
+    """Root mean squared error relative to the truth, as a fraction; rows whose truth is 0 do not count (Rossmann 2015)."""
+    counted = truth != 0
+    if not np.any(counted):
+        raise Undefined("a percentage error needs truths other than 0")
+    return float(np.sqrt(np.mean(((truth[counted] - value[counted]) / truth[counted]) ** 2)))
+
+
+def log_cosh(truth: Array, value: Array) -> float:
+    """Mean log of the hyperbolic cosine of the error: squared when small, absolute when large."""
+    error = np.abs(truth - value)
+    return float(np.mean(error + np.log1p(np.exp(-2 * error)) - np.log(2)))
+
+
+def poisson_deviance(truth: Array, value: Array) -> float:
+    """Mean Poisson deviance; predictions of 0 or less count as the smallest number above 0."""
+    if np.any(truth < 0):
+        raise Undefined("a Poisson deviance needs truths of 0 or more")
+    given = np.maximum(value, _EPSILON)
+    ratio = np.where(truth > 0, truth, 1.0) / np.where(truth > 0, given, 1.0)
+    return float(2 * np.mean(truth * np.log(ratio) - truth + given))
+
+
+def gamma_deviance(truth: Array, value: Array) -> float:
+    """Mean gamma deviance; predictions of 0 or less count as the smallest number above 0."""
+    if np.any(truth <= 0):
+        raise Undefined("a gamma deviance needs truths above 0")
+    given = np.maximum(value, _EPSILON)
+    return float(2 * np.mean(np.log(given / truth) + truth / given - 1))
+
+
+def explained_variance(truth: Array, value: Array) -> float:
+    """As R2, but a constant offset of the predictions costs nothing."""
+    spread = float(np.var(truth))
+    if len(truth) < 2 or spread == 0:
+        raise Undefined("explained variance needs truths that differ")
+    return 1 - float(np.var(truth - value)) / spread
 
 
 def r2(truth: Array, value: Array) -> float:
@@ -219,6 +371,26 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "f1": f1,
+    "f05": f05,
+    "f2": f2,
+    "precision": precision,
+    "recall": recall,
+    "jaccard": jaccard,
+    "kappa": kappa,
+    "kappa_linear": kappa_linear,
+    "error_rate": error_rate,
+    "partial_auc": partial_auc,
+    "amex": amex,
+    "pf1": pf1,
+    "balanced_logloss": balanced_logloss,
+    "msle": msle,
+    "mae_mean_columns": mae,
+    "rmspe": rmspe,
+    "log_cosh": log_cosh,
+    "poisson_deviance": poisson_deviance,
+    "gamma_deviance": gamma_deviance,
+    "explained_variance": explained_variance,
+    "spearman_mean_columns": spearman,
     "f1_macro": f1_macro,
     "f1_micro": accuracy,
     "f1_weighted": f1_weighted,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .column_types import parse_numbers, time_numbers
 from .errors import BadInput, Refused, shown
 from .layout import Layout, make_layout
-from .metric_table import METRICS
+from .metric_table import BINARY_METRICS, METRICS
 from .profile import Competition, join_keys
 
 Truth = NDArray[Any]
@@ -65,6 +65,7 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     data = competition.files
     targets = profile["targets"]
     truth, labelled = _labels(competition, targets)
+    _check_truth_fits(metric_id, targets, truth)
     if len(labelled) < 10:
         raise BadInput(f"{shown(data.train.name)} has {len(labelled)} labelled rows; at least 10 are needed to score anything.")
     ids = [c for c in profile["id_columns"] if not _tells(competition, c)]
@@ -95,10 +96,21 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
             raise Refused(
                 f'the metric {metric_id} needs {"numbers" if needs == "value" else "classes"}, but the target "{shown(target["name"])}" is {target["type"]}: make the profile again with this metric'
             )
-        if target["classes"] and len(target["classes"]) > 2 and metric_id in ("f1", "gini"):
+        if target["classes"] and len(target["classes"]) > 2 and metric_id in BINARY_METRICS:
             raise Refused(
                 f'the metric {metric_id} is for two classes, but the target "{shown(target["name"])}" has {len(target["classes"])}'
             )
+
+
+def _check_truth_fits(metric_id: str, targets: list[dict[str, Any]], truth: list[Any]) -> None:
+    """A deviance has no value for such rows, whatever is predicted."""
+    for target, values in zip(targets, truth, strict=True):
+        if metric_id == "poisson_deviance" and np.any(values < 0):
+            raise BadInput(
+                f'The metric poisson_deviance needs numbers of 0 or more, but the target "{shown(target["name"])}" has lower ones.'
+            )
+        if metric_id == "gamma_deviance" and np.any(values <= 0):
+            raise BadInput(f'The metric gamma_deviance needs numbers above 0, but the target "{shown(target["name"])}" has others.')
 
 
 def _tells(competition: Competition, column: str) -> bool:

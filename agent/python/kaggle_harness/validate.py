@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from .column_types import parse_numbers
 from .errors import BadInput, shown
 from .file_bytes import read_bytes
+from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS
 from .profile import Competition, join_keys
 from .submission import class_texts
 from .table_format import decode_text
@@ -120,7 +121,7 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
     if _add(checks, f"numbers of {shown(column)}", not len(bad), detail) and schema["form"] in ("probability", "class_columns"):
         low, high = float(values.min()), float(values.max())
         _add(checks, f"range of {shown(column)}", low >= 0 and high <= 1, f"from {low:.6g} to {high:.6g}; probabilities lie in 0 to 1")
-    if schema["form"] == "value" and task.metric_id.startswith("rmsle") and not len(bad):
+    if schema["form"] == "value" and task.metric_id in LOG_VALUE_METRICS | DEVIANCE_METRICS and not len(bad):
         _add(
             checks,
             f"range of {shown(column)}",

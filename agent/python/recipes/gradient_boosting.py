@@ -75,7 +75,7 @@ def read_target(train, target):
 
 def target_space(target, y):
     """Functions to and from the space a number is learned in: logarithms for skewed positive targets and relative metrics."""
-    relative = METRIC in ("rmsle", "rmsle_mean_columns", "mape", "smape")
+    relative = METRIC in ("rmsle", "rmsle_mean_columns", "msle", "mape", "smape", "rmspe")
     if target["classes"] is not None or y.min() < 0:
         return (lambda v: v), (lambda v: v)
     centred = y - y.mean()
@@ -404,8 +404,10 @@ def settings(target, row_count, seed):
     small = row_count < 3000
     count = 0 if target["classes"] is None else len(target["classes"])
     objective = "regression" if count == 0 else "binary" if count == 2 else "multiclass"
-    if count == 0 and METRIC in ("mae", "medae", "mape", "smape"):
+    if count == 0 and METRIC in ("mae", "mae_mean_columns", "medae", "mape", "smape", "log_cosh"):
         objective = "regression_l1"
+    if METRIC in ("poisson_deviance", "gamma_deviance"):
+        objective = METRIC.removesuffix("_deviance")
     chosen = {
         "objective": objective,
         "learning_rate": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),

@@ -73,7 +73,7 @@ def read_target(train, target):
 
 def target_space(target, y):
     """Functions to and from the space a number is learned in: logarithms for skewed positive targets and relative metrics."""
-    relative = METRIC in ("rmsle", "rmsle_mean_columns", "mape", "smape")
+    relative = METRIC in ("rmsle", "rmsle_mean_columns", "msle", "mape", "smape", "rmspe")
     if target["classes"] is not None or y.min() < 0:
         return (lambda v: v), (lambda v: v)
     centred = y - y.mean()

@@ -73,7 +73,7 @@ def read_target(train, target):
 
 def target_space(target, y):
     """Functions to and from the space a number is learned in: logarithms for skewed positive targets and relative metrics."""
-    relative = METRIC in ("rmsle", "rmsle_mean_columns", "mape", "smape")
+    relative = METRIC in ("rmsle", "rmsle_mean_columns", "msle", "mape", "smape", "rmspe")
     if target["classes"] is not None or y.min() < 0:
         return (lambda v: v), (lambda v: v)
     centred = y - y.mean()
@@ -390,7 +390,7 @@ def settings(target, seed):
     """XGBoost's parameters."""
     count = 0 if target["classes"] is None else len(target["classes"])
     objective = "reg:squarederror" if count == 0 else "binary:logistic" if count == 2 else "multi:softprob"
-    if count == 0 and METRIC in ("mae", "medae", "mape", "smape"):
+    if count == 0 and METRIC in ("mae", "mae_mean_columns", "medae", "mape", "smape", "log_cosh"):
         objective = "reg:absoluteerror"
     chosen = {
         "objective": objective,

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
+import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
 import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import { directionOf } from '#agent/task/metric.ts';
 import { binaryCompetition, byFold, fixTask, makeCsv, makeFolder, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
 
 interface Opened {
@@ -58,6 +60,57 @@ async function gradeAll(
 }
 
 const certain: Scorer = (row) => Number(row['x']) / 10;
+
+/** The small competition with numbers above 0 as its target: ten times `x`, about. */
+function numberCompetition(low = 20): Record<string, string> {
+  const random = makeRandom(5);
+  const row = (id: number, labelled: boolean) => {
+    const x = random() * 10;
+    return [id, x.toFixed(3), ...(labelled ? [(low + 10 * x * (0.8 + 0.4 * random())).toFixed(3)] : [])];
+  };
+  return {
+    'train.csv': makeCsv(['id', 'x', 'target'], 120, (i) => row(i + 1, true)),
+    'test.csv': makeCsv(['id', 'x'], 40, (i) => row(121 + i, false)),
+    'sample_submission.csv': makeCsv(['id', 'target'], 40, (i) => [121 + i, 10.5]),
+  };
+}
+
+const NUMBERS: ReadonlySet<MetricId> = new Set<MetricId>([
+  ...(['rmse', 'rmse_mean_columns', 'rmsle', 'rmsle_mean_columns', 'mse', 'msle', 'mae', 'mae_mean_columns', 'medae', 'mape'] as const),
+  ...(['smape', 'rmspe', 'log_cosh', 'poisson_deviance', 'gamma_deviance', 'r2', 'explained_variance', 'pearson'] as const),
+  ...(['spearman', 'spearman_mean_columns'] as const),
+]);
+
+for (const metric of METRIC_IDS) {
+  test(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
+    const isNumber = NUMBERS.has(metric);
+    const harness = openHarness(t);
+    const files = isNumber ? numberCompetition() : binaryCompetition();
+    const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric });
+    const { evaluation: constant } = await harness.baseline({});
+    const opened = { harness, runs: byFold((await harness.cut({ fold_count: 3 })).runs), workDir };
+    const scorer: Scorer = isNumber ? (row) => 20 + 10 * Number(row['x']) : (row) => 1 / (1 + Math.exp(-2 * (Number(row['x']) - 5)));
+    const found = await gradeAll(t, opened, 1, scorer);
+    const sign = directionOf(metric) === 'maximize' ? 1 : -1;
+    // Recall alone is perfect when every row is called positive.
+    if (metric !== 'recall') t.true(sign * (found.score - constant.score) > 0, `${found.score} against ${constant.score}`);
+    t.true(Number.isFinite(found.standard_error) && found.low <= found.score && found.score <= found.high);
+    await gradeAll(t, opened, 2, (row) => (isNumber ? 35 + 7 * Number(row['x']) : 0.2 + 0.06 * Number(row['x'])));
+    const blended = await harness.blend({ solution: 3, members: [1, 2] });
+    if (metric !== 'recall')
+      t.true(sign * (blended.evaluation.score - constant.score) > 0, `blended: ${blended.evaluation.score} against ${constant.score}`);
+  });
+}
+
+test('numbers for which a deviance has no value are refused before anything is run', async (t) => {
+  for (const [metric, words] of [
+    ['poisson_deviance', /needs numbers of 0 or more/],
+    ['gamma_deviance', /needs numbers above 0/],
+  ] as const) {
+    const dataDir = await writeFiles(t, numberCompetition(-40));
+    await t.throwsAsync(fixTask(t, openHarness(t), { dataDir, metric }), { message: words });
+  }
+});
 
 const HOSTILE: [string, (lines: string[]) => string | Uint8Array, RegExp][] = [
   ['nothing', () => '', /scores.csv is empty/],

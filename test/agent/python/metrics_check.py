@@ -25,6 +25,44 @@ CHOSEN = TABLE.argmax(axis=1)
 TRUTH = RNG.gamma(2.0, 10.0, N)
 VALUE = TRUTH * RNG.normal(1, 0.2, N) + 1
 
+UNTIED = SCORE + RNG.random(N) * 1e-4
+
+
+def partial_area(truth: np.ndarray, score: np.ndarray) -> float:
+    """scikit-learn's standardised partial area (McClish), taken back to the plain area."""
+    standardised = reference.roc_auc_score(1 - truth, -score, max_fpr=0.2)
+    least, most = 0.5 * 0.2**2, 0.2
+    return least + (standardised - 0.5) / 0.5 * (most - least)
+
+
+def amex_by_rows(truth: np.ndarray, score: np.ndarray) -> float:
+    """Row by row, as the competition's page describes it."""
+
+    def walk(rows: list[tuple[float, int]]) -> tuple[float, float]:
+        weight = [1.0 if y else 20.0 for _, y in rows]
+        limit, so_far, caught, hits, area = int(0.04 * sum(weight)), 0.0, 0, 0, 0.0
+        positives = sum(y for _, y in rows)
+        for (_, y), w in zip(rows, weight, strict=True):
+            so_far += w
+            hits += y
+            caught += y if so_far <= limit else 0
+            area += w * (hits / positives - so_far / sum(weight))
+        return area, caught / positives
+
+    pairs = list(zip(score.tolist(), truth.tolist(), strict=True))
+    area, caught = walk(sorted(pairs, reverse=True))
+    best, _ = walk(sorted(pairs, key=lambda pair: -pair[1]))
+    return 0.5 * (area / best + caught)
+
+
+def probabilistic_f1(truth: np.ndarray, score: np.ndarray) -> float:
+    """Harmonic mean of probabilistic precision and recall."""
+    hits = sum(p for p, y in zip(score, truth, strict=True) if y)
+    false = sum(p for p, y in zip(score, truth, strict=True) if not y)
+    precision, recall = hits / (hits + false), hits / truth.sum()
+    return 2 * precision * recall / (precision + recall)
+
+
 AGAINST = {
     "accuracy": (CLASSES, CHOSEN, lambda t, p: reference.accuracy_score(t, p)),
     "balanced_accuracy": (CLASSES, CHOSEN, lambda t, p: reference.balanced_accuracy_score(t, p)),
@@ -52,6 +90,26 @@ AGAINST = {
     "r2": (TRUTH, VALUE, lambda t, p: reference.r2_score(t, p)),
     "pearson": (TRUTH, VALUE, lambda t, p: stats.pearsonr(t, p).statistic),
     "spearman": (TRUTH, np.round(VALUE), lambda t, p: stats.spearmanr(t, p).statistic),
+    "f05": (BINARY, LABELS, lambda t, p: reference.fbeta_score(t, p, beta=0.5)),
+    "f2": (BINARY, LABELS, lambda t, p: reference.fbeta_score(t, p, beta=2)),
+    "precision": (BINARY, LABELS, lambda t, p: reference.precision_score(t, p)),
+    "recall": (BINARY, LABELS, lambda t, p: reference.recall_score(t, p)),
+    "jaccard": (BINARY, LABELS, lambda t, p: reference.jaccard_score(t, p)),
+    "kappa": (CLASSES, CHOSEN, lambda t, p: reference.cohen_kappa_score(t, p)),
+    "kappa_linear": (CLASSES, CHOSEN, lambda t, p: reference.cohen_kappa_score(t, p, weights="linear")),
+    "error_rate": (CLASSES, CHOSEN, lambda t, p: reference.zero_one_loss(t, p)),
+    "partial_auc": (BINARY, SCORE, lambda t, p: partial_area(t, p)),
+    "amex": (BINARY, UNTIED, lambda t, p: amex_by_rows(t, p)),
+    "pf1": (BINARY, SCORE, lambda t, p: probabilistic_f1(t, p)),
+    "balanced_logloss": (CLASSES, TABLE, lambda t, p: reference.log_loss(t, p, sample_weight=1 / np.bincount(t)[t])),
+    "msle": (TRUTH, np.abs(VALUE), lambda t, p: reference.mean_squared_log_error(t, p)),
+    "mae_mean_columns": (TRUTH, VALUE, lambda t, p: reference.mean_absolute_error(t, p)),
+    "rmspe": (TRUTH, VALUE, lambda t, p: reference.root_mean_squared_error(np.ones(len(t)), p / t)),
+    "log_cosh": (TRUTH, VALUE, lambda t, p: np.mean(np.log(np.cosh(t - p)))),
+    "poisson_deviance": (np.round(TRUTH), np.abs(VALUE), lambda t, p: reference.mean_poisson_deviance(t, p)),
+    "gamma_deviance": (TRUTH, np.abs(VALUE), lambda t, p: reference.mean_gamma_deviance(t, p)),
+    "explained_variance": (TRUTH, VALUE, lambda t, p: reference.explained_variance_score(t, p)),
+    "spearman_mean_columns": (TRUTH, np.round(VALUE), lambda t, p: stats.spearmanr(t, p).statistic),
     "gini": (BINARY, SCORE, lambda t, p: 2 * reference.roc_auc_score(t, p) - 1),
 }
 
@@ -83,6 +141,28 @@ class MetricsAgainstReferences(unittest.TestCase):
         self.assertAlmostEqual(metrics.auc(BINARY, np.full(N, 0.5)), 0.5)
         self.assertTrue(np.isfinite(metrics.logloss(BINARY, 1.0 - BINARY)))
         self.assertAlmostEqual(metrics.gini(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])), 1.0)
+
+    def test_values_worked_out_by_hand(self) -> None:
+        truth, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.1, 0.4, 0.5])
+        self.assertAlmostEqual(metrics.pf1(truth, score), 2 * 1.3 / (1.9 + 2))
+        self.assertAlmostEqual(metrics.partial_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])), 0.2)
+        self.assertAlmostEqual(metrics.amex(np.array([1, 0, 0]), np.array([0.9, 0.2, 0.1])), 1.0)
+        self.assertAlmostEqual(metrics.rmspe(np.array([0.0, 10.0]), np.array([5.0, 9.0])), 0.1)
+        self.assertAlmostEqual(metrics.balanced_logloss(np.array([0, 0, 0, 1]), np.full(4, 0.5)), np.log(2))
+        self.assertAlmostEqual(metrics.poisson_deviance(np.array([0.0, 2.0]), np.array([1.0, 2.0])), 1.0)
+        self.assertRaises(metrics.Undefined, metrics.gamma_deviance, np.array([0.0, 1.0]), np.ones(2))
+        self.assertRaises(metrics.Undefined, metrics.rmspe, np.zeros(3), np.ones(3))
+
+    def test_probabilities_are_moved_to_equal_classes(self) -> None:
+        layout = make_layout([{"name": "t", "type": "binary", "classes": ["0", "1"]}])
+        rare = (RNG.random(4000) < 0.05).astype(np.int64)
+        raw = np.clip(0.05 + 0.1 * rare + RNG.normal(0, 0.02, 4000), 0.001, 0.999)[:, None]
+        half = slice(0, 2000), slice(2000, 4000)
+        decoder = decoders.fit_decoder("balanced_logloss", layout, [rare[half[0]]], raw[half[0]])
+        moved = decoders.apply_values(decoder, layout, raw[half[1]])
+        before, after = (metrics.balanced_logloss(rare[half[1]], s[:, 0]) for s in (raw[half[1]], moved))
+        self.assertLess(after, 0.7 * before)
+        self.assertTrue(np.all((moved > 0) & (moved < 1)))
 
     def test_several_targets_are_averaged(self) -> None:
         layout = make_layout([{"name": n, "type": "regression", "classes": None} for n in ("a", "b")])

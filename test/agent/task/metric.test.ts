@@ -42,6 +42,13 @@ const API_NAMES: [string, MetricId | null][] = [
   ["Spearman's rank correlation coefficient", 'spearman'],
   ['Balanced Accuracy Score', 'balanced_accuracy'],
   ['SMAPE', 'smape'],
+  ['Root Mean Squared Percentage Error', 'rmspe'],
+  ['Categorization Error', 'error_rate'],
+  ['Probabilistic F1 Score', 'pf1'],
+  ['Balanced Log Loss', 'balanced_logloss'],
+  ['Mean Squared Logarithmic Error', 'msle'],
+  ["Mean Columnwise Spearman's Correlation Coefficient", 'spearman_mean_columns'],
+  ['ISIC pAUC-aboveTPR', 'partial_auc'],
   ['MAP@{K}', null],
   ['Levenshtein Mean', null],
   ['Mean Average Precision', null],
@@ -140,6 +147,9 @@ test('without a known metric the default follows the target and is flagged as a 
   if (!f1) return t.fail();
   t.like(fitMetric(f1, { targets: [target('multiclass')] }), { id: 'f1_macro', proxy: true });
   t.is(fitMetric(f1, { targets: [target('binary')] }), f1);
+  const amex = fixMetric({ apiMetric: 'AMEX Default Rate', pages: [] });
+  if (!amex) return t.fail();
+  t.like(fitMetric(amex, { targets: [target('multiclass')] }), { id: 'auc', proxy: true });
 });
 
 test('hostile pages cost little time', (t) => {

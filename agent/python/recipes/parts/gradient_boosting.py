@@ -33,8 +33,10 @@ def settings(target, row_count, seed):
     small = row_count < 3000
     count = 0 if target["classes"] is None else len(target["classes"])
     objective = "regression" if count == 0 else "binary" if count == 2 else "multiclass"
-    if count == 0 and METRIC in ("mae", "medae", "mape", "smape"):
+    if count == 0 and METRIC in ("mae", "mae_mean_columns", "medae", "mape", "smape", "log_cosh"):
         objective = "regression_l1"
+    if METRIC in ("poisson_deviance", "gamma_deviance"):
+        objective = METRIC.removesuffix("_deviance")
     chosen = {
         "objective": objective,
         "learning_rate": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),

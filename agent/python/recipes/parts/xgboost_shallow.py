@@ -18,7 +18,7 @@ def settings(target, seed):
     """XGBoost's parameters."""
     count = 0 if target["classes"] is None else len(target["classes"])
     objective = "reg:squarederror" if count == 0 else "binary:logistic" if count == 2 else "multi:softprob"
-    if count == 0 and METRIC in ("mae", "medae", "mape", "smape"):
+    if count == 0 and METRIC in ("mae", "mae_mean_columns", "medae", "mape", "smape", "log_cosh"):
         objective = "reg:absoluteerror"
     chosen = {
         "objective": objective,
