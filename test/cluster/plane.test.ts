@@ -3,6 +3,7 @@ import { deployPlane } from './_plane.ts';
 import type { DeployedPlane } from './_plane.ts';
 import { useStubAgent } from './_settings.ts';
 import { testAccess } from './plane/access.ts';
+import { testBurst } from './plane/burst.ts';
 import { testCancel, testFailures } from './plane/failures.ts';
 import { testEndToEnd } from './plane/end-to-end.ts';
 import { testFaults } from './plane/faults.ts';
@@ -38,4 +39,6 @@ testProducers(test, getPlane);
 testFaults(test, getPlane);
 testFailures(test, getPlane);
 testCancel(test, getPlane);
+// Eight minutes of a small machine: only when asked for (docs/install.md).
+if (process.env['KAGGLE_AGENT_TEST_BURST'] === 'yes') testBurst(test, getPlane, CAP);
 testRemoval(test, getPlane);

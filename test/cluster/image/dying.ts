@@ -1,7 +1,9 @@
 /**
  * The collector and the reconciler as they are deployed, but the first of them that gets to the crash point in a job's hint dies there:
- * `{"crash": "record: …"}`. An object `crashes/<job>` says that it did. Both, since either may be the one that records an end.
+ * `{"crash": "record: …"}`. An object `crashes/<job>` says that it did. Both, since either may be the one that records an end. Started anew at once:
+ * the kubelet would wait longer from crash to crash.
  */
+import { spawn } from 'node:child_process';
 import type { Express } from 'express';
 import type { JobStore, ArtifactStore } from '#core/ports.ts';
 import type { CrashPoint } from '#test/faults/_crash-points.ts';
@@ -20,24 +22,32 @@ import { verifyHint } from '#adapters/signing.ts';
 type Ports = OpenPlane['ports'];
 type When = CrashPoint['when'];
 
+const KILLED = 137;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
-/** Every port that a crash point names, with its calls watched. */
+/** Every port that a crash point names, with its calls watched: one after the other, so that no crash hides that another place was reached. */
 function arm(ports: Ports): Ports {
   const { store, artifacts } = ports;
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = queue.then(work);
+    queue = turn.catch(() => undefined);
+    return turn;
+  };
   const watch = <T extends object>(name: CrashPoint['port'], port: T): T =>
     new Proxy(port, {
       get(target, method) {
         const member: unknown = Reflect.get(target, method);
         if (typeof member !== 'function') return member;
-        return async (...args: unknown[]): Promise<unknown> => {
-          const look = (when: When, result?: unknown) =>
-            dieIfMeant({ store, artifacts }, { name, method: String(method), when, args, result });
-          await look('before');
-          const result: unknown = await member.apply(target, args);
-          await look('after', result);
-          return result;
-        };
+        return (...args: unknown[]): Promise<unknown> =>
+          inTurn(async () => {
+            const look = (when: When, result?: unknown) =>
+              dieIfMeant({ store, artifacts }, { name, method: String(method), when, args, result });
+            await look('before');
+            const result: unknown = await member.apply(target, args);
+            await look('after', result);
+            return result;
+          });
       },
     });
   return {
@@ -70,8 +80,8 @@ async function dieIfMeant(
     const crash: unknown = job?.options.hint?.startsWith('{') === true ? JSON.parse(job.options.hint).crash : undefined;
     if (!points.some(([name]) => name === crash)) continue;
     const { kind } = await plain.artifacts.createObject(`crashes/${id}`, String(crash), 'text/plain');
-    // Nothing is finished or told: to everybody else this is a pod that was killed.
-    if (kind === 'created') process.exit(137);
+    // Nothing is finished or told: to everybody else this is a process that was killed.
+    if (kind === 'created') process.exit(KILLED);
   }
 }
 
@@ -81,6 +91,19 @@ async function findJobs(store: JobStore, words: string): Promise<readonly string
   const names = words.match(/"kaggle-[a-z0-9-]+"/g) ?? [];
   const byName = await Promise.all(names.map((name) => store.findAttemptByName(name.slice(1, -1))));
   return [...new Set([...ids, ...byName.flatMap((read) => (read === null ? [] : [read.job.id]))])];
+}
+
+/** Runs the function as a child, anew after each crash; ends as it ends otherwise. */
+function supervise(): void {
+  const [script = '', ...args] = process.argv.slice(1);
+  const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit', env: { ...process.env, DYING_CHILD: 'yes' } });
+  const stop = (): void => void child.kill('SIGTERM');
+  process.on('SIGTERM', stop);
+  child.on('exit', (code) => {
+    process.off('SIGTERM', stop);
+    if (code === KILLED) supervise();
+    else process.exit(code ?? 1);
+  });
 }
 
 async function main(): Promise<void> {
@@ -117,4 +140,5 @@ function buildReconciler(config: FunctionConfig, deps: Built): Express {
   });
 }
 
-main().catch(exitWithReason);
+if (process.env['DYING_CHILD'] === undefined) supervise();
+else main().catch(exitWithReason);

@@ -1,5 +1,4 @@
 import type { ExecutionContext, TestFn } from 'ava';
-import { z } from 'zod';
 import { CRASH_POINTS } from '#test/faults/_crash-points.ts';
 import type { CrashPointName } from '#test/faults/_crash-points.ts';
 import { findBrokenInvariants } from '#test/_support/invariants.ts';
@@ -82,9 +81,9 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
   });
 
   test.serial(
-    `collector and reconciler killed at each of ${RECORDING_STEPS.length} places between its steps: every end is recorded once`,
+    `the process of collector or reconciler killed at each of ${RECORDING_STEPS.length} places between its steps: every end is recorded once`,
     async (t) => {
-      t.timeout(PATIENCE_MS + 300_000);
+      t.timeout(PATIENCE_MS + 600_000);
       const plane = getPlane();
       await setTicks(false);
       const image = requireSetting('KAGGLE_AGENT_TEST_AGENT_IMAGE');
@@ -96,7 +95,6 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
         jobs.set(await plane.submit(stubJob({ crash, steps: 1, ...fails })), crash);
       }
       const missing = async () => {
-        await replaceCrashedPods();
         const left: string[] = [];
         for (const [id, crash] of jobs) if ((await plane.artifacts.statObject(`crashes/${id}`)) === null) left.push(crash);
         return left;
@@ -104,7 +102,7 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
       // Hints that died with the collector come again only as ticks.
       await waitUntil('the first crashes', async () => (await missing()).length < jobs.size, 120_000);
       await setTicks(true);
-      await waitUntil('every place to have been the last', async () => (await missing()).length === 0, PATIENCE_MS).catch(() => undefined);
+      await waitUntil('every place to have been the last', async () => (await missing()).length === 0, 600_000).catch(() => undefined);
       t.deepEqual(await missing(), [], 'places that were not reached');
       for (const each of undo) await each();
       for (const [id, crash] of jobs) {
@@ -163,29 +161,4 @@ async function selectPart(deployment: string): Promise<string> {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-}
-
-const FunctionPods = z.object({
-  items: z.array(
-    z.object({
-      metadata: z.object({ name: z.string() }),
-      status: z.object({
-        containerStatuses: z
-          .array(z.object({ name: z.string(), restartCount: z.number(), state: z.looseObject({ terminated: z.unknown() }).partial() }))
-          .default([]),
-      }),
-    }),
-  ),
-});
-
-/** What has crashed is replaced at once, as on another node: the kubelet would wait longer and longer before it starts it again. */
-async function replaceCrashedPods(): Promise<void> {
-  const selector = `serving.knative.dev/service in (${DYING.join(',')})`;
-  const text = await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'json']);
-  for (const { metadata, status } of FunctionPods.parse(JSON.parse(text)).items) {
-    const program = status.containerStatuses.find(({ name }) => DYING.includes(name));
-    if (program === undefined || (program.restartCount === 0 && program.state.terminated === undefined)) continue;
-    const now = ['--wait=false', '--grace-period=0', '--force', '--ignore-not-found'];
-    await kubectl(['delete', 'pod', '--namespace', 'plane', metadata.name, ...now]);
-  }
 }
