@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
-_EPSILON = float(np.finfo(np.float64).eps)
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 class Undefined(ValueError):
@@ -117,13 +117,13 @@ def probabilities(score: Array) -> Array:
 def logloss(truth: Codes, score: Array) -> float:
     """Mean negative log probability of the true class."""
     chosen = np.take_along_axis(probabilities(score), truth[:, None], axis=1)[:, 0]
-    return float(-np.mean(np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))))
+    return float(-np.mean(np.log(np.clip(chosen, EPSILON, 1 - EPSILON))))
 
 
 def balanced_logloss(truth: Codes, score: Array) -> float:
     """Log loss with every class that occurs weighing the same (ICR 2023)."""
     chosen = np.take_along_axis(probabilities(score), truth[:, None], axis=1)[:, 0]
-    losses = -np.log(np.clip(chosen, _EPSILON, 1 - _EPSILON))
+    losses = -np.log(np.clip(chosen, EPSILON, 1 - EPSILON))
     counts = np.bincount(truth)
     return float(np.mean((np.bincount(truth, weights=losses)[counts > 0]) / counts[counts > 0]))
 

@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics_of_classes import Undefined, auc, average_ranks
+from .metrics_of_classes import EPSILON, Undefined, auc, average_ranks
 
 Array = NDArray[np.float64]
-_EPSILON = float(np.finfo(np.float64).eps)
 
 
 def mse(truth: Array, value: Array) -> float:
@@ -41,7 +40,7 @@ def medae(truth: Array, value: Array) -> float:
 
 def mape(truth: Array, value: Array) -> float:
     """Mean absolute error relative to the truth, as a fraction."""
-    return float(np.mean(np.abs(truth - value) / np.maximum(np.abs(truth), _EPSILON)))
+    return float(np.mean(np.abs(truth - value) / np.maximum(np.abs(truth), EPSILON)))
 
 
 def smape(truth: Array, value: Array) -> float:
@@ -68,7 +67,7 @@ def poisson_deviance(truth: Array, value: Array) -> float:
     """Mean Poisson deviance; predictions of 0 or less count as the smallest number above 0."""
     if np.any(truth < 0):
         raise Undefined("a Poisson deviance needs truths of 0 or more")
-    given = np.maximum(value, _EPSILON)
+    given = np.maximum(value, EPSILON)
     ratio = np.where(truth > 0, truth, 1.0) / np.where(truth > 0, given, 1.0)
     return float(2 * np.mean(truth * np.log(ratio) - truth + given))
 
@@ -77,7 +76,7 @@ def gamma_deviance(truth: Array, value: Array) -> float:
     """Mean gamma deviance; predictions of 0 or less count as the smallest number above 0."""
     if np.any(truth <= 0):
         raise Undefined("a gamma deviance needs truths above 0")
-    given = np.maximum(value, _EPSILON)
+    given = np.maximum(value, EPSILON)
     return float(2 * np.mean(np.log(given / truth) + truth / given - 1))
 
 

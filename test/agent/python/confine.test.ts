@@ -21,7 +21,7 @@ interface Ended {
 async function confine(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const env = { LANG: 'C.UTF-8', ...more };
   try {
-    const { stdout, stderr } = await promisify(execFile)(PYTHON, ['-I', CONFINE, ...args], { env, timeout: 100_000 });
+    const { stdout, stderr } = await promisify(execFile)(PYTHON, ['-I', CONFINE, ...args], { env, timeout: 60_000 });
     return { code: 0, signal: null, stdout, stderr };
   } catch (error) {
     return { code: null, signal: null, stdout: '', stderr: '', ...(error as Partial<Ended>) };

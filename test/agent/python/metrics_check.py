@@ -7,8 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "agent" / "python"))
 
 import numpy as np
-from kaggle_harness import decoders, metrics
-from kaggle_harness.layout import make_layout, measure
+from kaggle_harness import baseline, decoders, metrics
+from kaggle_harness.layout import TargetLayout, make_layout, measure
 from kaggle_harness.metric_table import METRICS
 from scipy import stats
 from sklearn import metrics as reference
@@ -163,6 +163,38 @@ class MetricsAgainstReferences(unittest.TestCase):
         before, after = (metrics.balanced_logloss(rare[half[1]], s[:, 0]) for s in (raw[half[1]], moved))
         self.assertLess(after, 0.7 * before)
         self.assertTrue(np.all((moved > 0) & (moved < 1)))
+
+    def test_moving_probabilities_of_several_classes(self) -> None:
+        layout = make_layout([{"name": "t", "type": "multiclass", "classes": ["0", "1", "2", "3"]}])
+        skewed = TABLE * np.array([8, 1, 1, 1])
+        skewed /= skewed.sum(axis=1, keepdims=True)
+        moved = decoders.apply_values(decoders.fit_decoder("balanced_logloss", layout, [CLASSES], skewed), layout, skewed)
+        self.assertTrue(np.allclose(moved.sum(axis=1), 1))
+        self.assertLess(metrics.balanced_logloss(CLASSES, moved), 0.95 * metrics.balanced_logloss(CLASSES, skewed))
+
+    def test_predictions_of_a_deviance_stay_above_zero(self) -> None:
+        layout = make_layout([{"name": "t", "type": "regression", "classes": None}])
+        for name in ("poisson_deviance", "gamma_deviance"):
+            decoder = decoders.fit_decoder(name, layout, [TRUTH], VALUE[:, None])
+            self.assertGreater(float(decoders.apply_values(decoder, layout, np.array([[-3.0], [0.0]])).min()), 0)
+
+    def test_no_constant_near_the_baseline_is_better(self) -> None:
+        number = make_layout([{"name": "t", "type": "regression", "classes": None}]).targets[0]
+        positive = make_layout([{"name": "t", "type": "binary", "classes": ["0", "1"]}]).targets[0]
+        for name in ("rmse", "msle", "mae_mean_columns", "rmspe", "poisson_deviance", "gamma_deviance"):
+            self.check_constant(name, number, TRUTH, (0.9, 1.1))
+        for name in ("balanced_logloss", "logloss"):
+            self.check_constant(name, positive, BINARY, (0.9, 1.1))
+        self.check_constant("pf1", positive, BINARY, (0.8, 0.9))
+
+    def check_constant(self, name: str, target: TargetLayout, truth: np.ndarray, factors: tuple[float, float]) -> None:
+        """The baseline's constant is at least as good as these multiples of it."""
+        (chosen,) = baseline._constant(name, target, truth)
+        sign = 1 if METRICS[name].direction == "maximize" else -1
+        best = sign * metrics.FUNCTIONS[name](truth, np.full(N, chosen))
+        for factor in factors:
+            with self.subTest(name, factor=factor):
+                self.assertGreaterEqual(best, sign * metrics.FUNCTIONS[name](truth, np.full(N, chosen * factor)))
 
     def test_several_targets_are_averaged(self) -> None:
         layout = make_layout([{"name": n, "type": "regression", "classes": None} for n in ("a", "b")])

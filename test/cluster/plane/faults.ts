@@ -83,7 +83,7 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
   test.serial(
     `the process of collector or reconciler killed at each of ${RECORDING_STEPS.length} places between its steps: every end is recorded once`,
     async (t) => {
-      t.timeout(PATIENCE_MS + 600_000);
+      t.timeout(PATIENCE_MS + 300_000);
       const plane = getPlane();
       await setTicks(false);
       const image = requireSetting('KAGGLE_AGENT_TEST_AGENT_IMAGE');
@@ -102,7 +102,7 @@ export function testFaults(test: TestFn, getPlane: () => DeployedPlane): void {
       // Hints that died with the collector come again only as ticks.
       await waitUntil('the first crashes', async () => (await missing()).length < jobs.size, 120_000);
       await setTicks(true);
-      await waitUntil('every place to have been the last', async () => (await missing()).length === 0, 600_000).catch(() => undefined);
+      await waitUntil('every place to have been the last', async () => (await missing()).length === 0, PATIENCE_MS).catch(() => undefined);
       t.deepEqual(await missing(), [], 'places that were not reached');
       for (const each of undo) await each();
       for (const [id, crash] of jobs) {
