@@ -1,5 +1,6 @@
 import type { Kaggle, Competition } from '#core/kaggle.ts';
 import type { JobSpec } from '#core/job-spec.ts';
+import type { ResourcesUsed } from '#core/job.ts';
 import type { ArtifactStore, Clock } from '#core/ports.ts';
 import type { CutReply, HarnessMethod } from './evaluate/harness-protocol.ts';
 import type { Deadline } from './deadline.ts';
@@ -31,6 +32,8 @@ export interface RunContext {
   readonly clock: Clock;
   readonly deadline: Deadline;
   readonly stopwatch: Stopwatch;
+  /** Of the runs so far; grows. */
+  readonly used: ResourcesUsed;
   /** Aborted by SIGTERM, or when another process has taken this attempt over. */
   readonly signal: AbortSignal;
   /** This attempt's own folder. */

@@ -21,6 +21,7 @@ import { claimAttempt } from './claim.ts';
 import { createJobLog } from './log.ts';
 import { executeSafely } from './phases/execute.ts';
 import { finalize } from './phases/finalize.ts';
+import { listRunFolders } from './evaluate/harness-protocol.ts';
 import { openJournal } from './journal/journal.ts';
 import { planSolutions } from './phases/plan.ts';
 import { removeFolder } from './remove-folder.ts';
@@ -123,6 +124,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       threads,
       versions: { ...params.versions },
       notes: writeSandboxNotes(params.sandbox),
+      used: { runSeconds: 0, peakMemoryMib: 0 },
     };
     await solve(params, run, greeting);
   } finally {
@@ -142,7 +144,7 @@ async function solve(params: AgentParams, run: RunContext, greeting: Promise<Har
     const { task, resumable } = await analyze(run);
     const { python, packages } = await greeting;
     Object.assign(run.versions, { python, ...packages });
-    await protectFolders([...task.folds.runs, ...(task.folds.final_run ? [task.folds.final_run] : [])]);
+    await protectFolders(listRunFolders(task.folds));
     const search = await beginSearch(run, task, resumable);
     run.voice.update({ stage: 'plan', message: 'choosing what to try' });
     const plan = planSolutions(run, task, search.board);

@@ -135,6 +135,10 @@ export const ResultFile = z.object({ name: z.string(), key: z.string(), sha256: 
 export type ResultFile = z.infer<typeof ResultFile>;
 
 /** What was recorded at the end of a job. `partial`: cut off, the newest valid file was promoted. `quality` `fallback`: no model, constants. */
+/** What the runs of an attempt took: seconds of all runs together, and the largest memory of one, in MiB. */
+export const ResourcesUsed = z.object({ runSeconds: z.number().nonnegative(), peakMemoryMib: z.number().nonnegative() });
+export type ResourcesUsed = z.infer<typeof ResourcesUsed>;
+
 export const JobResult = z.object({
   attempt: z.int(),
   partial: z.boolean(),
@@ -148,6 +152,8 @@ export const JobResult = z.object({
   bestSolution: z.int().nullable(),
   firstValidSeconds: z.number().nullable(),
   seconds: z.number().nullable(),
+  /** Null in results from before it was measured. */
+  resources: ResourcesUsed.nullable().default(null),
   leaderboard: z.object({ public: z.number().nullable(), private: z.number().nullable(), ref: z.string().nullable() }).nullable(),
   notes: z.array(z.string()),
   files: z.array(ResultFile),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { JobError, Progress, Score } from './job.ts';
+import { JobError, Progress, ResourcesUsed, Score } from './job.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Names of result files: flat, so that a name can never leave its folder. */
@@ -25,6 +25,7 @@ const Outcome = z.object({
   solutions: z.int(),
   firstValidSeconds: z.number().nullable(),
   seconds: z.number(),
+  resources: ResourcesUsed.nullable().default(null),
   notes: z.array(z.string().max(500)).max(50),
 });
 

@@ -74,7 +74,9 @@ export const JobView = z
     progress: z.string().meta({ description: 'What happens now, in one line for people.' }),
     progress_detail: ProgressView.nullable(),
     resources_requested: Quantities,
-    resources_used: z.record(z.string(), z.string()),
+    resources_used: z
+      .record(z.string(), z.string())
+      .meta({ description: 'Once there is a result: `memory`, the most that one run took, and `run_seconds`, of all runs together.' }),
     job_metadata: z.record(z.string(), z.unknown()),
     attempt: z.int(),
     version: z.int(),

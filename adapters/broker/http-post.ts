@@ -1,9 +1,17 @@
 import { Agent, request as requestHttp } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as SecureAgent, request as requestHttps } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 
 // Not fetch: that costs three times the processor time of a small message, and every job is several of them.
 const AGENTS = { 'http:': new Agent({ keepAlive: true }), 'https:': new SecureAgent({ keepAlive: true }) };
+
+interface Target {
+  readonly isSecure: boolean;
+  readonly address: RequestOptions;
+}
+const TARGETS = new Map<string, Target>();
+const MAX_TARGETS = 16;
 
 export interface PostParams {
   readonly url: string;
@@ -40,9 +48,9 @@ class StaleConnection extends Error {
 
 function postOnce({ url, headers, body, maxAnswerBytes, signal }: PostParams): Promise<PostAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<PostAnswer>();
-  const target = new URL(url);
-  const isSecure = target.protocol === 'https:';
-  const request = (isSecure ? requestHttps : requestHttp)(target, {
+  const { isSecure, address } = readTarget(url);
+  const request = (isSecure ? requestHttps : requestHttp)({
+    ...address,
     method: 'POST',
     agent: AGENTS[isSecure ? 'https:' : 'http:'],
     headers: { ...headers, 'content-length': Buffer.byteLength(body) },
@@ -63,6 +71,17 @@ function postOnce({ url, headers, body, maxAnswerBytes, signal }: PostParams): P
   });
   request.end(body);
   return promise;
+}
+
+/** Where a URL leads, in the form that Node wants; a process has one or two of them, and parsing one for each message is not free. */
+function readTarget(url: string): Target {
+  const known = TARGETS.get(url);
+  if (known !== undefined) return known;
+  const parsed = new URL(url);
+  const target = { isSecure: parsed.protocol === 'https:', address: urlToHttpOptions(parsed) };
+  if (TARGETS.size >= MAX_TARGETS) TARGETS.clear();
+  TARGETS.set(url, target);
+  return target;
 }
 
 /** The first `maxBytes` of a body as text; the connection is cut when there are more. */

@@ -127,15 +127,6 @@ export interface IdempotencyKeysTable {
   created_at: DatabaseTime;
 }
 
-export interface ApiKeysTable {
-  id: string;
-  tenant: string;
-  name: string;
-  key_hash: string;
-  created_at: DatabaseTime;
-  revoked_at: NullableTime;
-}
-
 export interface CountersTable {
   name: string;
   value: Generated<number>;
@@ -151,6 +142,5 @@ export interface Tables {
   inbox: InboxTable;
   dead_letters: DeadLettersTable;
   idempotency_keys: IdempotencyKeysTable;
-  api_keys: ApiKeysTable;
   counters: CountersTable;
 }

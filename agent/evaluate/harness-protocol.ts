@@ -132,9 +132,16 @@ export const CutReply = z.object({
   runs: z.array(RunFolders).min(1),
   /** Needed when the folds do not predict the test rows (time shape, or test more than 3 times the training set). */
   final_run: RunFolders.nullable(),
+  /** All labelled rows, with few of them: this run may replace the mean of the folds' test scores. */
+  refit_run: RunFolders.nullable(),
   seconds: z.number(),
 });
 export type CutReply = z.infer<typeof CutReply>;
+
+/** The folders of all runs, folds first. */
+export function listRunFolders({ runs, final_run: final, refit_run: refit }: CutReply): RunFolders[] {
+  return [...runs, ...[final, refit].filter((folders) => folders !== null)];
+}
 
 export const Check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
 export type Check = z.infer<typeof Check>;
@@ -206,6 +213,11 @@ export const HARNESS_METHODS = {
   grade_fold: { params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }), result: FoldGrade },
   /** Takes OUT_DIR of the separate final run. */
   take_final: { params: z.object({ solution: z.int(), out_dir: z.string() }), result: z.object({ failure: z.string().nullable() }) },
+  /** Takes OUT_DIR of the refit, after the last fold: its test scores replace the folds' mean unless the two disagree. */
+  take_refit: {
+    params: z.object({ solution: z.int(), out_dir: z.string() }),
+    result: z.object({ adopted: z.boolean(), detail: z.string() }),
+  },
   /** All folds are graded: fits the decoder nested and makes the evaluation. */
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
   /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */

@@ -10,6 +10,7 @@ import { callHarness } from '../context.ts';
 import { callKaggle } from '../task/kaggle-calls.ts';
 import { defaultMetric, findMetric, fitMetric } from '../task/metric.ts';
 import { fetchData } from '../task/data.ts';
+import { listRunFolders } from '../evaluate/harness-protocol.ts';
 
 const MAX_DESCRIPTION_CHARS = 200_000;
 
@@ -97,7 +98,7 @@ function sameData(left: readonly { name: string; sha256: string }[], right: read
 /** SHA-256 over what the runs are given to answer: the same folds and keys give the same value, whatever the labels. */
 async function hashFolds(folds: CutReply): Promise<string> {
   const hash = createHash('sha256');
-  for (const folder of [...folds.runs, ...(folds.final_run ? [folds.final_run] : [])]) {
+  for (const folder of listRunFolders(folds)) {
     hash.update(`${folder.run_id} ${folder.train_rows} ${folder.predict_rows} ${folder.predict_kind}\n`);
     const rows = join(folder.predict_dir, 'rows.csv');
     if ((await stat(rows).catch(() => null)) === null) continue;

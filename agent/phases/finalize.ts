@@ -4,13 +4,14 @@ import type { Leaderboard } from './submit.ts';
 import type { Manifest, ManifestFile } from '#core/report.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
-import { FileName, Manifest as ManifestSchema } from '#core/report.ts';
+import { Manifest as ManifestSchema } from '#core/report.ts';
 import { blendSolutions } from './blend.ts';
 import { throwIfStopped } from '../context.ts';
 import { createWithRetry, retryUnavailable } from '../storing.ts';
 import { describeOutcome } from '../search/keep.ts';
 import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
+import { nameSubmission } from '../report/plain-csv.ts';
 import { submitToKaggle } from './submit.ts';
 import { writeEvidence } from '../report/evidence.ts';
 import { writeReport } from '../report/html.ts';
@@ -87,12 +88,11 @@ async function writeFiles(run: RunContext, task: Task, search: Search, leaderboa
 }
 
 async function nameOriginal(run: RunContext, task: Task, path: string): Promise<ResultFile> {
-  const { file_name: wanted, compression } = task.profile.submission;
-  const plain = compression === 'gzip' ? 'submission.csv.gz' : 'submission.zip';
-  const name = FileName.safeParse(wanted).success && wanted !== 'submission.csv' ? wanted : plain;
+  const { submission } = task.profile;
+  const name = nameSubmission(submission);
   const named = join(run.workDir, `final-${name}`);
   await copyFile(path, named);
-  return { name, path: named, contentType: compression === 'gzip' ? 'application/gzip' : 'application/zip' };
+  return { name, path: named, contentType: submission.compression === 'gzip' ? 'application/gzip' : 'application/zip' };
 }
 
 /** The program of the best solution; of a blend, the program of its heaviest member. */

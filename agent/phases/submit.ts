@@ -5,6 +5,7 @@ import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
 import type { SubmissionRecord } from '#core/kaggle.ts';
 import { describeError } from '../errors.ts';
+import { nameSubmission } from '../report/plain-csv.ts';
 
 const SCORE_WAIT_S = 120;
 const SCORE_POLL_MS = 500;
@@ -60,9 +61,7 @@ async function reportEarlier(run: RunContext, ref: string | null, hurry: AbortSi
 async function nameForKaggle(run: RunContext, task: Task, path: string): Promise<string> {
   const dir = join(run.workDir, 'to-kaggle');
   await mkdir(dir, { recursive: true });
-  const { file_name: name, compression } = task.profile.submission;
-  const suffix = compression === 'gzip' ? '.csv.gz' : compression === 'zip' ? '.zip' : '.csv';
-  const named = join(dir, /^[A-Za-z0-9._-]{1,100}$/.test(name) && name.endsWith(suffix) ? name : `submission${suffix}`);
+  const named = join(dir, nameSubmission(task.profile.submission));
   await copyFile(path, named);
   return named;
 }

@@ -116,6 +116,7 @@ export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, boa
     solutions: [...board.reports.values()].filter((report) => report.state !== 'running').length,
     firstValidSeconds: keeper.firstValidSeconds,
     seconds: Math.round(run.deadline.elapsedS() * 10) / 10,
+    resources: { ...run.used, runSeconds: Math.round(run.used.runSeconds * 10) / 10 },
     notes: run.notes.slice(0, 50).map((note) => note.slice(0, 500)),
   };
 }

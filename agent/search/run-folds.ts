@@ -37,6 +37,8 @@ const ANSWERS = ['scores.csv', 'predictions.csv'];
 const MIN_TIMEOUT_MS = 1_000;
 /** What grading and files cost besides the runs, as a share of the runs. */
 const MARGIN = 1.15;
+/** A run over all labelled rows, against the slowest fold (solution contract, section 3). */
+const FINAL_RUN_SHARE = 1.5;
 /**
  * How far beyond the time left a prediction may be while there is no model yet: the first fold also pays for cold files and a busy moment, and
  * giving up leaves the constant, since what comes next is dearer.
@@ -44,8 +46,8 @@ const MARGIN = 1.15;
 const FIRST_MODEL_PATIENCE = 2;
 
 /**
- * Runs a program once per fold in fresh processes, grades each output, and runs it once more for the test rows where folds do not answer
- * them. After each fold the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
+ * Runs a program once per fold in fresh processes, grades each output, and runs it once more over all labelled rows: for the test rows where
+ * folds do not answer them, or as a refit that may replace the mean of their answers (solution contract, section 3). After each fold the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
  */
 export async function runFolds(run: RunContext, task: Task, program: Program): Promise<FoldsOutcome> {
   const home = join(run.workDir, 'runs', `s${program.number}`);
@@ -53,7 +55,9 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   const work = createWork(run, task, { ...program, home });
   try {
     await forEachLimited(task.folds.runs, chooseFoldsAtOnce(run, task), work.runOne);
-    if (work.failure() === null && task.folds.final_run !== null) await work.runFinal(task.folds.final_run);
+    const { final_run: final, refit_run: refit } = task.folds;
+    if (work.failure() === null && final !== null) await work.runFinal(final);
+    if (work.failure() === null && refit !== null) await work.runRefit(refit);
   } finally {
     await removeFolder(home);
   }
@@ -92,30 +96,36 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     logText.push(lines);
   };
 
-  /** Runs one fold (or the final run) in a place of its own, gives its output to `take`, and removes the place. */
-  const execute = async (folders: RunFolders, take: (outDir: string) => Promise<void>): Promise<void> => {
+  /** Runs in a place of its own, gives the output to `take` or the reason for none to `fail`, and removes the place. */
+  const execute = async (folders: RunFolders, take: (outDir: string) => Promise<void>, fail = giveUp): Promise<void> => {
     throwIfStopped(run.signal);
     const place = await makeRunPlace({ homeDir: program.home, runsDir: run.runsDir, folders, params: program.params });
     try {
-      if (await train(folders, place)) await take(place.outDir);
+      const outcome = await train(folders, place);
+      if (outcome.exitClass === 'ok') await take(place.outDir);
+      else fail(`${folders.run_id}: ${describeOutcome(outcome)}`);
     } finally {
       await place.remove();
     }
   };
-  const train = async (folders: RunFolders, place: RunPlace): Promise<boolean> => {
+  const giveUp = (why: string): void => {
+    failure ??= why;
+  };
+  const train = async (folders: RunFolders, place: RunPlace): Promise<RunOutcome> => {
     const outcome = await run.stopwatch.measure('train', () =>
       startRun(run, task, program, { folders, place, threads, atOnce, keepOutput }),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
+    run.used.runSeconds += outcome.seconds;
+    run.used.peakMemoryMib = Math.max(run.used.peakMemoryMib, outcome.peakMemoryMib);
     slowestS = Math.max(slowestS, outcome.seconds);
-    if (outcome.exitClass !== 'ok') failure ??= `${folders.run_id}: ${describeOutcome(outcome)}`;
-    return outcome.exitClass === 'ok';
+    return outcome;
   };
   /** Gives up when the runs still to come would not fit, judged by the mean of those done. */
   const checkFit = (): void => {
     const left = task.folds.runs.length - grades.length;
-    const finalS = task.folds.final_run === null ? 0 : 1.5 * slowestS;
+    const finalS = task.folds.final_run === null ? 0 : FINAL_RUN_SHARE * slowestS;
     const meanS = trainS / Math.max(1, grades.length);
     const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
     const leftS = run.deadline.workS();
@@ -131,7 +141,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
         const params = { solution: program.number, run_id: folders.run_id, out_dir: outDir };
         const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
         grades.push(grade);
-        if (grade.failure !== null) failure ??= `${folders.run_id}: ${grade.failure}`;
+        if (grade.failure !== null) giveUp(`${folders.run_id}: ${grade.failure}`);
         checkFit();
         run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
       });
@@ -140,8 +150,19 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
       await execute(folders, async (outDir) => {
         const params = { solution: program.number, out_dir: outDir };
         const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_final', params));
-        if (reply.failure !== null) failure ??= `final run: ${reply.failure}`;
+        if (reply.failure !== null) giveUp(`final run: ${reply.failure}`);
       });
+    },
+    /** A refit that does not fit, fails or disagrees takes nothing away: the mean of the folds stays. */
+    async runRefit(folders: RunFolders): Promise<void> {
+      const keepMean = (why: string) => run.log.info(`solution ${program.number}: the mean of the folds stays: ${why}`);
+      if (FINAL_RUN_SHARE * slowestS > run.deadline.workS()) return keepMean('no time for a refit on all rows');
+      const take = async (outDir: string): Promise<void> => {
+        const params = { solution: program.number, out_dir: outDir };
+        const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_refit', params));
+        if (!reply.adopted) keepMean(reply.detail);
+      };
+      await execute(folders, take, keepMean);
     },
     outcome: (): FoldsOutcome => ({
       grades,

@@ -2,7 +2,9 @@ import { requireSetting } from '#test/cluster/_harness.ts';
 
 /** A namespace of the bench's own: what is compared with our functions and our launcher. */
 export const NAMESPACE = 'bench-cold';
-const BARE_PROGRAM = "require('node:http').createServer((request, response) => response.end('ok')).listen(process.env.PORT)";
+// As process 1 it gets no default for SIGTERM: without a handler it would stay for its whole grace.
+const BARE_PROGRAM = `require('node:http').createServer((request, response) => response.end('ok')).listen(process.env.PORT);
+process.on('SIGTERM', () => process.exit(0));`;
 const SECURITY = {
   runAsNonRoot: true,
   runAsUser: 65_532,

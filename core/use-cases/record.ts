@@ -200,6 +200,7 @@ function summarize(report: Manifest | BestRecord): Omit<JobResult, 'attempt' | '
     bestSolution: report.bestSolution,
     firstValidSeconds: report.firstValidSeconds,
     seconds: report.seconds,
+    resources: report.resources,
     notes: report.notes,
   };
 }

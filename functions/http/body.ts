@@ -27,15 +27,18 @@ async function readBodyBytes(req: Request): Promise<Buffer> {
   if (declared > DISCARD_BYTES) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
-  const read = async () => {
-    for await (const chunk of req) {
-      const part: unknown = chunk;
-      if (!Buffer.isBuffer(part)) continue;
-      size += part.length;
-      if (size > DISCARD_BYTES) throw tooLarge();
-      if (size <= MAX_BODY_BYTES) chunks.push(part);
-    }
-  };
+  // Listeners, not `for await`: an iterator over a request costs several times the processor time, and every request has one.
+  const read = () =>
+    new Promise<void>((resolve, reject) => {
+      req.on('data', (part: Buffer) => {
+        size += part.length;
+        if (size > DISCARD_BYTES) return void req.destroy(tooLarge());
+        if (size <= MAX_BODY_BYTES) chunks.push(part);
+      });
+      req.once('end', resolve);
+      req.once('error', reject);
+      req.once('close', () => reject(new Error('the request broke off')));
+    });
   // A client that still sends when we answer may never see the answer: a moderately large body is read and thrown away first.
   const reading = read().catch((error: unknown) => {
     throw size > MAX_BODY_BYTES ? tooLarge() : error;

@@ -1,5 +1,4 @@
-import type { Job, Progress } from '#core/job.ts';
-import type { JobEvent } from '#core/job.ts';
+import type { Job, JobEvent, Progress, ResourcesUsed } from '#core/job.ts';
 import type { HistoryLine, JobView } from '#core/responses.ts';
 import type { SolutionReport } from '#core/report.ts';
 import type { SolutionView } from '#core/responses.ts';
@@ -51,7 +50,7 @@ export function buildJobView(job: Job): JobView {
     progress: words,
     progress_detail: progress === null ? null : buildProgressView(progress),
     resources_requested: { cpu: formatCpu(job.options.resources.cpuMillis), memory: formatMemory(job.options.resources.memoryMib) },
-    resources_used: {},
+    resources_used: describeUse(result?.resources ?? null),
     job_metadata: {
       progress: words,
       priority: job.options.priority,
@@ -76,6 +75,10 @@ export function buildJobView(job: Job): JobView {
     next_check_after: computeNextCheckS(job),
     links: buildLinks(job.id),
   };
+}
+
+function describeUse(used: ResourcesUsed | null): Record<string, string> {
+  return used === null ? {} : { memory: formatMemory(used.peakMemoryMib), run_seconds: String(used.runSeconds) };
 }
 
 /** Progress in the words of the interface. */

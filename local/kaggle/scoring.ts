@@ -1,4 +1,5 @@
 import { parse } from 'csv-parse/sync';
+import { gunzipSync } from 'node:zlib';
 import { METRICS, type Metric } from './metrics.ts';
 
 /** The hidden answers of a competition, by key. `isPublic` says which part of the leaderboard a row counts for. */
@@ -116,12 +117,17 @@ function indexRows(rows: string[][], rules: RowRules): Map<string, string[]> {
 
 function readTable(bytes: Buffer): { header: string[]; rows: string[][] } {
   try {
-    return parseTable(bytes.toString('utf8'));
+    return parseTable(unpack(bytes).toString('utf8'));
   } catch (error) {
     throw new SubmissionInvalid(
       `Could not parse the submission as CSV: ${error instanceof Error ? error.message.slice(0, 200) : 'unknown error'}`,
     );
   }
+}
+
+/** A gzip file's content (Kaggle scores packed files too), or the bytes as they are. Throws when there is too much or it is broken. */
+function unpack(bytes: Buffer): Buffer {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: MAX_SUBMISSION_BYTES }) : bytes;
 }
 
 function parseTable(csv: string): { header: string[]; rows: string[][] } {

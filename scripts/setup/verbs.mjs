@@ -4,7 +4,7 @@ import { installLockedEnvironment } from './locked-environment.mjs';
 import { findOrBuildFakeGcs } from './fake-gcs.mjs';
 import { runInForeground, runProgram } from './launch.mjs';
 import { areNpmPackagesReady, installNpmPackages } from './npm-packages.mjs';
-import { inProject } from './places.mjs';
+import { inProject, nodePath } from './places.mjs';
 import { checkDiskSpace } from './preflight.mjs';
 import { arePythonPackagesReady, installPythonPackages, installRuff, isRuffReady, ruffPath } from './python-packages.mjs';
 import { lockPythonPackages } from './lock-python.mjs';
@@ -58,6 +58,13 @@ async function runTests(args) {
   await installOfficialClient();
   const fakeGcs = mayNeedFakeGcs(args) ? await withSetupLock(findOrBuildFakeGcs) : null;
   return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
+}
+
+/** The core is fully covered by the tests of what runs it: fails, with the lines, when it is not. The settings are in package.json. */
+async function measureCoverage() {
+  await prepare([npm, python]);
+  const rooms = ['core', 'functions', 'faults', 'e2e'].map((room) => `test/${room}/**`);
+  return runProgram(inProject('node_modules/c8/bin/c8.js'), [nodePath, inProject('scripts/run-tests.ts'), ...rooms]);
 }
 
 /** Other people's programs that the cluster suite talks with are installed first. */
@@ -125,6 +132,7 @@ export const verbs = {
   manifests: program('scripts/deploy/manifests.ts', [npm]),
   test: runTests,
   'test-cluster': testCluster,
+  coverage: measureCoverage,
   check: runChecks,
   format,
   lock: () => lockPythonPackages(),

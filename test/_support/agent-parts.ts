@@ -47,8 +47,15 @@ export const PROFILE: TaskProfile = {
 /** Called with the method before it answers; may throw. */
 export type OnCall = (method: HarnessMethod, params: unknown) => void | Promise<void>;
 
-/** The harness's protocol in memory, RMSE, three folds: a program's score is the number in its `score.txt`, the constant's is 10. */
-export function createScriptedHarness(home: string, onCall: OnCall = () => undefined): HarnessPort {
+/**
+ * The harness's protocol in memory, RMSE, three folds: a program's score is the number in its `score.txt`, the constant's is 10.
+ * `hasRefit`: it asks for a run over all rows besides.
+ */
+export function createScriptedHarness(
+  home: string,
+  onCall: OnCall = () => undefined,
+  { hasRefit = false }: { readonly hasRefit?: boolean } = {},
+): HarnessPort {
   const evaluations = new Map<number, Evaluation>();
   const folds = new Map<number, number[]>();
   const finish = (solution: number, scores: number[]): Evaluation => {
@@ -77,6 +84,7 @@ export function createScriptedHarness(home: string, onCall: OnCall = () => undef
       fold_count: FOLDS,
       runs: await Promise.all([0, 1, 2].map((fold) => makeRun(home, fold))),
       final_run: null,
+      refit_run: hasRefit ? { ...(await makeRun(home, FOLDS)), run_id: 'final', fold: null, predict_kind: 'test' } : null,
       seconds: 0,
     }),
     grade_fold: async ({ solution, run_id, out_dir }) => {
@@ -87,6 +95,7 @@ export function createScriptedHarness(home: string, onCall: OnCall = () => undef
       return { fold, score: Number(text), rows: 10, failure: null, seconds: 0 };
     },
     take_final: () => ({ failure: null }),
+    take_refit: () => ({ adopted: true, detail: 'alike' }),
     finish_solution: ({ solution }) => finish(solution, folds.get(solution) ?? []),
     blend: ({ solution, members }) => ({
       evaluation: finish(

@@ -9,13 +9,21 @@ import { BestRecord } from '#core/report.ts';
 import { HarnessFailure } from '#agent/harness-port.ts';
 import { KaggleError } from '#core/kaggle.ts';
 import { keys } from '#core/names.ts';
+import { nameSubmission } from '#agent/report/plain-csv.ts';
 import { makeToken, signHint, verifyHint } from '#adapters/signing.ts';
 import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
 import { unavailable } from '#core/errors.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
-import { createScriptedHarness, createScriptedKaggle, createScriptedSandbox, makeAgentParams, makeSpec } from '../_support/agent-parts.ts';
+import {
+  PROFILE,
+  createScriptedHarness,
+  createScriptedKaggle,
+  createScriptedSandbox,
+  makeAgentParams,
+  makeSpec,
+} from '../_support/agent-parts.ts';
 import { makeStore, readEvents, readResultFile, readText, readValidManifest } from '../_support/agent-store.ts';
 
 test('an attempt claims, tries its recipes, blends, stores every file and writes the manifest last', async (t) => {
@@ -158,6 +166,31 @@ test('when every recipe fails the constant is handed in as what it is', async (t
   t.regex(manifest.notes[0] ?? '', /^Fallback: .*constant.*All 3 models failed.*ValueError: no/);
   t.false(manifest.files.some((file) => file.name === 'solution.py'));
   t.regex(await readResultFile(store, params.spec, 'report.html'), /constant baseline: no model/);
+});
+
+test('a refit comes after the folds of each solution, and one that fails takes nothing away', async (t) => {
+  const { dir, store } = await makeStore(t);
+  const called: string[] = [];
+  let runs = 0;
+  const crashed = { exitClass: 'crashed', exitCode: 1, seconds: 0.01, peakMemoryMib: 1, tail: 'no such luck', frame: null } as const;
+  // Three folds and a refit for each of three recipes; the refit of the second fails.
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async () => ((runs += 1) === 8 ? crashed : null));
+  const said: string[] = [];
+  const params = await makeAgentParams(dir, store, {
+    sandbox,
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), (method) => void called.push(method), { hasRefit: true }),
+    print: (line) => void said.push(line),
+  });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.quality, 'model');
+  t.is(manifest.cv?.score, 2.75);
+  t.is(runs, 12);
+  const fold = 'grade_fold';
+  const graded = called.filter((method) => [fold, 'take_refit', 'finish_solution'].includes(method));
+  const whole = [fold, fold, fold, 'take_refit', 'finish_solution'];
+  t.deepEqual(graded, [...whole, fold, fold, fold, 'finish_solution', ...whole]);
+  t.true(said.join('').includes('solution 2: the mean of the folds stays: final: the program failed (no such luck)'));
 });
 
 test('a harness that dies in the middle does not take the valid file away', async (t) => {
@@ -312,6 +345,15 @@ test('a submission that is asked for is sent once, after its intent was journale
   t.is(await runAgent(await makeAgentParams(dir, store, { spec, kaggle: { ...real, submitFile } })), 0);
   const manifest = await readValidManifest(store, spec.jobId, 1);
   t.deepEqual(manifest.leaderboard, { public: 0.5, private: 0.6, ref: '1' });
+});
+
+test('the file goes to Kaggle under the name that the competition wants, with the ending of how it is packed', (t) => {
+  const submission = (file_name: string, compression: 'none' | 'gzip' | 'zip') => ({ ...PROFILE.submission, file_name, compression });
+  t.is(nameSubmission(submission('answers.csv', 'none')), 'answers.csv');
+  t.is(nameSubmission(submission('answers.csv', 'gzip')), 'answers.csv.gz');
+  t.is(nameSubmission(submission('answers.csv', 'zip')), 'answers.csv.zip');
+  for (const odd of ['../answers.csv', 'answers', '', `${'a'.repeat(100)}.csv`])
+    t.is(nameSubmission(submission(odd, 'none')), 'submission.csv');
 });
 
 test('a submission that Kaggle refuses leaves the result, with a note', async (t) => {

@@ -1,7 +1,10 @@
-import { gzipSync } from 'node:zlib';
+import { execFileSync } from 'node:child_process';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buffer as readAll } from 'node:stream/consumers';
 import test from 'ava';
+import { ZipFile } from 'yazl';
 import type { ExecutionContext } from 'ava';
 import type { Progress } from '#core/job.ts';
 import type { SolveResult } from '#agent/solve.ts';
@@ -30,15 +33,16 @@ function makeRows(count: number, firstId: number, withTarget: boolean): string {
   return `${['Id', 'a', 'b', 'colour', ...(withTarget ? ['price'] : [])].join(',')}\n${rows.join('\n')}\n`;
 }
 
-async function writeCompetition(dir: string): Promise<string> {
+/** The sample's file, by name. */
+type Sample = (csv: string) => Promise<readonly [name: string, bytes: Uint8Array | string]>;
+
+async function writeCompetition(dir: string, packSample: Sample = async (csv) => ['sample_submission.csv', csv]): Promise<string> {
   const folder = join(dir, 'toy-prices');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'train.csv'), makeRows(240, 1, true));
   await writeFile(join(folder, 'test.csv.gz'), gzipSync(makeRows(60, 1001, false)));
-  await writeFile(
-    join(folder, 'sample_submission.csv'),
-    `Id,price\n${Array.from({ length: 60 }, (_, index) => `${1001 + index},0`).join('\n')}\n`,
-  );
+  const [name, bytes] = await packSample(`Id,price\n${Array.from({ length: 60 }, (_, index) => `${1001 + index},0`).join('\n')}\n`);
+  await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, 'evaluation.md'), '# Evaluation\nSubmissions are evaluated on the **mean absolute error**.\n');
   return folder;
 }
@@ -91,6 +95,40 @@ test('a folder is solved for real: a valid file at once, then models that beat t
   verifyJournal(await readSegments(store, result.jobId));
   t.deepEqual([...new Set(progress.map((one) => one.stage))], ['analyze', 'plan', 'execute', 'finalize', 'done']);
 });
+
+async function zipOne(name: string, text: string): Promise<Buffer> {
+  const zip = new ZipFile();
+  zip.addBuffer(Buffer.from(text), name);
+  zip.end();
+  return readAll(zip.outputStream);
+}
+
+/** The only file of a zip, by a reader that is not ours. */
+function unzipOne(bytes: Buffer): string {
+  const program =
+    'import io, sys, zipfile; z = zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())); [n] = z.namelist(); print(z.read(n).decode(), end="")';
+  return execFileSync(PYTHON, ['-c', program], { input: bytes, encoding: 'utf8' });
+}
+
+const PACKED = [
+  { name: 'sample_submission.csv.gz', pack: async (csv: string) => gzipSync(csv), unpack: (bytes: Buffer) => gunzipSync(bytes).toString() },
+  { name: 'sample_submission.csv.zip', pack: (csv: string) => zipOne('sample_submission.csv', csv), unpack: unzipOne },
+];
+for (const { name: wanted, pack, unpack } of PACKED) {
+  test(`where the sample is ${wanted}, the file that is handed in is packed like it, and a plain one is there too`, async (t) => {
+    t.timeout(240_000);
+    const { dir } = await makeStore(t);
+    const folder = await writeCompetition(dir, async (csv) => [wanted, await pack(csv)]);
+    const { result, store, lines } = await solve(t, folder, { timeLimitS: 30 });
+    t.is(result.exitCode, 0, lines.slice(-20).join('\n'));
+    const manifest = await readValidManifest(store, result.jobId, 1);
+    const packed = manifest.files.find(({ name }) => name === wanted);
+    if (packed === undefined) return t.fail(manifest.files.map(({ name }) => name).join(', '));
+    const bytes = await store.readObject(packed.key, 1_000_000);
+    if (bytes === null) return t.fail('it is not stored');
+    t.is(unpack(Buffer.from(bytes)), await readResultFile(store, { jobId: result.jobId, attempt: 1 }, 'submission.csv'));
+  });
+}
 
 test('a folder without a training file ends with 64 and says which files there are', async (t) => {
   t.timeout(60_000);

@@ -27,6 +27,7 @@ const RESULT: JobResult = {
   valid: true,
   solutions: 1,
   bestSolution: 1,
+  resources: null,
   firstValidSeconds: 1,
   seconds: 2,
   leaderboard: null,

@@ -92,7 +92,7 @@ test.serial(
       kaggle_url: TITANIC,
       competition_name: 'titanic',
       resources_requested: { cpu: '1', memory: '2Gi' },
-      resources_used: {},
+      resources_used: { memory: '12Mi', run_seconds: '0.1' },
       job_metadata: { priority: 2 },
     });
     const times = ['created_at', 'queued_at', 'started_at', 'completed_at'].map((name) => Date.parse(String(body[name])));

@@ -30,6 +30,7 @@ async function end(store: JobStore, job: Job, state: JobState, files: ResultFile
     bestSolution: 2,
     firstValidSeconds: 1.5,
     seconds: 60,
+    resources: null,
     leaderboard: null,
     notes: [],
     files,
@@ -148,6 +149,7 @@ test('?best=1 of a running job gives the newest valid file, and 404 before there
       solutions: seq,
       firstValidSeconds: 1,
       seconds: seq,
+      resources: null,
       notes: [],
       file,
     };

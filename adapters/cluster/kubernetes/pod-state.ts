@@ -91,9 +91,15 @@ function describeMemory(pod: V1Pod): string {
 
 function describeEnd(ended: { readonly exitCode: number; readonly reason?: string; readonly message?: string }): string {
   if (ended.exitCode === 0) return 'ended with exit code 0';
-  const lastLine = (ended.message ?? '').trimEnd().split('\n').at(-1);
-  const message = shorten(lastLine);
+  const message = shorten(chooseLastWord(ended.message));
   return `ended with exit code ${ended.exitCode}${message === '' ? '' : `: ${message}`}`;
+}
+
+/** The last line that a program said; of a crash of Node, which ends with a stack and its version, the error. */
+function chooseLastWord(text = ''): string | undefined {
+  const lines = text.trimEnd().split('\n');
+  const last = lines.at(-1);
+  return (last?.startsWith('Node.js v') ? lines.findLast((line) => /^[\w$.]*Error\b/.test(line)) : undefined) ?? last;
 }
 
 function describeWaiting(pod: V1Pod, isRunning: boolean): string | null {
@@ -109,7 +115,7 @@ function describeWaiting(pod: V1Pod, isRunning: boolean): string | null {
     return `waiting: ${scheduled.reason === 'SchedulingGated' ? 'held back by a scheduling gate' : `no node can take it: ${cutPreemption(scheduled.message)}`}`;
   }
   if (restarts > 0 && last !== null && runner?.started !== true) {
-    const message = shorten(last.message?.trimEnd().split('\n').at(-1));
+    const message = shorten(chooseLastWord(last.message));
     return `waiting: the runner of solutions does not start, it ended ${describeCode(last)} ${restarts + 1} times${message === '' ? '' : `: ${message}`}`;
   }
   for (const status of [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]) {

@@ -145,7 +145,8 @@ def _submission(data: DataFiles, shape: SubmissionShape, plan: TargetPlan, metri
         "file_name": name,
         "separator": shape.format.separator,
         "encoding": shape.format.encoding,
-        "compression": "none",
+        # Packed as the sample is: somebody wants it so. (What Kaggle packs for the way is unpacked by its client.)
+        "compression": shape.format.compression,
         "decimal": shape.format.decimal,
         "columns": shape.columns,
         "id_columns": shape.id_columns,

@@ -12,8 +12,8 @@ from .session import Session
 
 _LINE_BYTES = 64 << 20
 METHODS = (
-    "hello", "profile", "fix_task", "baseline", "cut", "grade_fold", "take_final", "finish_solution", "blend",
-    "write_submission", "validate", "save_state", "load_state",
+    "hello", "profile", "fix_task", "baseline", "cut", "grade_fold", "take_final", "take_refit", "finish_solution",
+    "blend", "write_submission", "validate", "save_state", "load_state",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import baseline as baseline_part
 from . import blend as blend_part
@@ -18,6 +19,7 @@ from .errors import BadOutput, Refused
 from .folds import Folds, make_folds
 from .metric_table import METRICS
 from .profile import Competition, make_profile
+from .refit import compare_refit, wants_refit
 from .run_folders import Run, write_run
 from .scores_file import read_output
 from .solutions import Solution, empty_solution
@@ -74,17 +76,19 @@ class Session:
         task = self._need_task()
         folds = self._need_folds(fold_count)
         wanted: list[int | None] = list(range(folds.count))
-        if not task.predicts_test_in_folds:
+        refit = wants_refit(task)
+        if refit or not task.predicts_test_in_folds:
             wanted.append(None)
         for fold in wanted:
             run_id = "final" if fold is None else f"fold-{fold}"
             if run_id not in self._runs or not self._runs[run_id].folder.is_dir():
                 self._runs[run_id] = write_run(task, folds, fold)
-        final = self._runs.get("final")
+        whole = self._runs["final"].reply() if None in wanted else None
         return {
             "fold_count": folds.count,
             "runs": [self._runs[f"fold-{f}"].reply() for f in range(folds.count)],
-            "final_run": None if final is None else final.reply(),
+            "final_run": None if refit else whole,
+            "refit_run": whole if refit else None,
             "seconds": round(time.monotonic() - started, 4),
         }
 
@@ -105,8 +109,12 @@ class Session:
         rows = run.rows[in_train]
         kept.oof[rows] = scores[in_train]
         if not in_train.all():
-            kept.test_sum[run.rows[~in_train] - task.n_train] += scores[~in_train]
+            tests = run.rows[~in_train] - task.n_train
+            kept.test_sum[tests] += scores[~in_train]
             kept.test_count += 1
+            if wants_refit(task):
+                kept.test_squares = np.zeros_like(kept.test_sum) if kept.test_squares is None else kept.test_squares
+                kept.test_squares[tests] += scores[~in_train] ** 2
         kept.is_raw = kept.is_raw and is_raw
         kept.graded.add(run.fold)
         score = evaluate_part.fold_score(task, rows, scores[in_train])
@@ -116,15 +124,38 @@ class Session:
 
     def take_final(self, solution: int, out_dir: str) -> dict[str, Any]:
         """Keeps the scores of the separate final run as the solution's test scores."""
-        task, run = self._need_task(), self._need_run("final")
         kept = self._need_solution(solution)
         try:
-            scores, _ = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+            kept.final, _ = self._read_whole(out_dir)
         except BadOutput as error:
             return {"failure": str(error)}
-        kept.final = np.empty_like(kept.test_sum)
-        kept.final[run.rows - task.n_train] = scores
         return {"failure": None}
+
+    def take_refit(self, solution: int, out_dir: str) -> dict[str, Any]:
+        """Takes the scores of a run over all labelled rows instead of the mean of the folds, unless the two disagree."""
+        kept, folds = self._need_solution(solution), self._need_folds(None)
+        if not wants_refit(self._need_task()) or len(kept.graded) < folds.count or kept.evaluation is not None:
+            raise Refused(f"a refit of solution {solution} is not for now: it comes after its last fold, before it is finished")
+        try:
+            scores, is_raw = self._read_whole(out_dir)
+            if is_raw != kept.is_raw:
+                raise BadOutput("it wrote another kind of file than in its folds")
+        except BadOutput as error:
+            agrees, detail = False, f"the refit cannot be read: {error}"
+        else:
+            compared = compare_refit(kept, scores)
+            agrees, detail = compared.agrees, compared.detail
+            kept.final = scores if agrees else None
+        kept.refit = {"name": "refit like folds", "ok": agrees, "detail": detail[:300]}
+        return {"adopted": agrees, "detail": detail}
+
+    def _read_whole(self, out_dir: str) -> tuple[NDArray[np.float64], bool]:
+        """Scores of the test rows in their own order, from a run over all labelled rows. Raises BadOutput."""
+        task, run = self._need_task(), self._need_run("final")
+        scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+        ordered = np.empty((task.n_test, scores.shape[1]))
+        ordered[run.rows - task.n_train] = scores
+        return ordered, is_raw
 
     def finish_solution(self, solution: int) -> dict[str, Any]:
         """Evaluates a solution whose folds are all graded."""
@@ -209,6 +240,8 @@ class Session:
                 "detail": "the score is perfect: look for a leak" if perfect else "the score leaves room",
             }
         )
+        if solution.refit is not None:
+            checks.append(solution.refit)
         test = solution.test_scores()
         if test is not None and solution.number != 0:
             oof = solution.oof[~np.isnan(solution.oof[:, 0])]

@@ -14,7 +14,10 @@ Array = NDArray[np.float64]
 
 @dataclass
 class Solution:
-    """`oof` (n_train, columns): NaN where not validated. `test_sum` / `test_count`: folds' scores of the test rows, summed."""
+    """`oof` (n_train, columns): NaN where not validated. `test_sum` / `test_count`: folds' scores of the test rows, summed.
+
+    `test_squares`: their squares, summed, where a refit will be compared with them; `final`: of the run over all labelled rows.
+    """
 
     number: int
     oof: Array
@@ -26,9 +29,11 @@ class Solution:
     seconds: float = 0.0
     evaluation: dict[str, Any] | None = None
     decoder: Decoder | None = None
+    test_squares: Array | None = None
+    refit: dict[str, Any] | None = None
 
     def test_scores(self) -> Array | None:
-        """Scores of the test rows: the final run's where there is one, else the mean over folds."""
+        """Scores of the test rows: those of the run over all rows where there is one, else the mean over folds."""
         if self.final is not None:
             return self.final
         return self.test_sum / self.test_count if self.test_count else None

@@ -1,45 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { Harness } from '#agent/evaluate/harness-client.ts';
 import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
-import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
 import { directionOf } from '#agent/task/metric.ts';
-import { binaryCompetition, byFold, fixTask, makeCsv, makeFolder, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
-
-interface Opened {
-  harness: Harness;
-  runs: RunFolders[];
-  workDir: string;
-}
-
-async function openCut(t: ExecutionContext, files: Record<string, string>, metric: MetricId): Promise<Opened> {
-  const harness = openHarness(t);
-  const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric });
-  await harness.baseline({});
-  const cut = await harness.cut({ fold_count: 3 });
-  return { harness, runs: byFold(cut.runs), workDir };
-}
-
-async function rowsOf(run: RunFolders): Promise<Record<string, string>[]> {
-  return readCsv(await readFile(join(run.predict_dir, 'rows.csv'), 'utf8'));
-}
-
-type Scorer = (row: Record<string, string>) => string | number;
-
-/** Writes scores.csv (or another file) of one run, one line a row of PREDICT. */
-async function writeOutput(
-  folder: string,
-  run: RunFolders,
-  scorer: Scorer,
-  { name = 'scores.csv', column = 'target' } = {},
-): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const rows = await rowsOf(run);
-  await writeFile(join(folder, name), `key,${column}\n${rows.map((row) => `${row['key']},${scorer(row)}`).join('\n')}\n`);
-}
+import { binaryCompetition, fixTask, makeCsv, makeFolder, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
+import { gradeFolds, openCut, writeOutput } from './_grading.ts';
+import type { Opened, Scorer } from './_grading.ts';
 
 async function gradeAll(
   t: ExecutionContext,
@@ -48,14 +17,8 @@ async function gradeAll(
   scorer: Scorer,
   options?: { name?: string; column?: string },
 ) {
-  const out = await makeFolder(t);
-  for (const run of opened.runs) {
-    const folder = join(out, run.run_id);
-    await writeOutput(folder, run, scorer, options);
-    const grade = await opened.harness.gradeFold({ solution, run_id: run.run_id, out_dir: folder });
-    t.is(grade.failure, null);
-    t.is(grade.rows, 40);
-  }
+  const grades = await gradeFolds(t, opened, solution, scorer, options);
+  t.true(grades.every(({ rows }) => rows === 40));
   return opened.harness.finishSolution({ solution });
 }
 
@@ -84,11 +47,9 @@ const NUMBERS: ReadonlySet<MetricId> = new Set<MetricId>([
 for (const metric of METRIC_IDS) {
   test(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
     const isNumber = NUMBERS.has(metric);
-    const harness = openHarness(t);
-    const files = isNumber ? numberCompetition() : binaryCompetition();
-    const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric });
+    const opened = await openCut(t, isNumber ? numberCompetition() : binaryCompetition(), metric);
+    const { harness } = opened;
     const { evaluation: constant } = await harness.baseline({});
-    const opened = { harness, runs: byFold((await harness.cut({ fold_count: 3 })).runs), workDir };
     const scorer: Scorer = isNumber ? (row) => 20 + 10 * Number(row['x']) : (row) => 1 / (1 + Math.exp(-2 * (Number(row['x']) - 5)));
     const found = await gradeAll(t, opened, 1, scorer);
     const sign = directionOf(metric) === 'maximize' ? 1 : -1;
@@ -222,11 +183,7 @@ test('a blend of a good and a useless solution stays close to the good one, and 
     [1, (row: Record<string, string>) => 1 / (1 + Math.exp(5 - Number(row['x'])))],
     [2, () => random()],
   ] as const) {
-    const out = await makeFolder(t);
-    for (const run of opened.runs) {
-      await writeOutput(join(out, run.run_id), run, scorer);
-      await opened.harness.gradeFold({ solution, run_id: run.run_id, out_dir: join(out, run.run_id) });
-    }
+    await gradeFolds(t, opened, solution, scorer);
     await opened.harness.finishSolution({ solution });
   }
   const good = await opened.harness.finishSolution({ solution: 1 });

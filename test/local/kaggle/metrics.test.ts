@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { METRICS } from '#local/kaggle/metrics.ts';
 import { parseAnswers, scoreSubmission, SubmissionInvalid } from '#local/kaggle/scoring.ts';
@@ -50,6 +51,12 @@ const answers = parseAnswers('id,y,Usage\n1,10,Public\n2,20,Private\n3,30,Privat
 
 test('the two parts are scored apart, whatever the order of rows and columns', (t) => {
   t.deepEqual(scoreSubmission(Buffer.from('y,id\n33,3\n11,1\n21,2\n'), answers, 'mae'), { publicScore: 1, privateScore: 2 });
+});
+
+test('a gzip file is scored by what is in it, a broken one is refused in words', (t) => {
+  const packed = gzipSync('y,id\n33,3\n11,1\n21,2\n');
+  t.deepEqual(scoreSubmission(packed, answers, 'mae'), { publicScore: 1, privateScore: 2 });
+  t.throws(() => scoreSubmission(packed.subarray(0, 12), answers, 'mae'), { instanceOf: SubmissionInvalid, message: /Could not parse/ });
 });
 
 const wrong: [title: string, csv: string, message: RegExp][] = [

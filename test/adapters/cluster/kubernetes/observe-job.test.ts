@@ -135,6 +135,15 @@ const byPod: readonly (readonly [string, V1Job, V1Pod, FailureCode, RegExp])[] =
     /^ended with exit code 64: no such competition$/,
   ],
   [
+    'a crash of Node',
+    failed(1),
+    ended(1, {
+      message: 'file:///app.js:3\n  throw error;\n\nTypeError: x is not a function\n    at run (app.js:3:9)\n\nNode.js v24.1.0\n',
+    }),
+    'crashed',
+    /^ended with exit code 1: TypeError: x is not a function$/,
+  ],
+  [
     'eviction',
     makeJob([['Failed', 'PodFailurePolicy', 'Pod runs/x has condition DisruptionTarget matching FailJob rule at index 0']]),
     makePod({
