@@ -134,11 +134,11 @@ export interface Job {
 export const ResultFile = z.object({ name: z.string(), key: z.string(), sha256: z.string(), bytes: z.int(), contentType: z.string() });
 export type ResultFile = z.infer<typeof ResultFile>;
 
-/** What was recorded at the end of a job. `partial`: cut off, the newest valid file was promoted. `quality` `fallback`: no model, constants. */
 /** What the runs of an attempt took: seconds of all runs together, and the largest memory of one, in MiB. */
 export const ResourcesUsed = z.object({ runSeconds: z.number().nonnegative(), peakMemoryMib: z.number().nonnegative() });
 export type ResourcesUsed = z.infer<typeof ResourcesUsed>;
 
+/** What was recorded at the end of a job. `partial`: cut off, the newest valid file was promoted. `quality` `fallback`: no model, constants. */
 export const JobResult = z.object({
   attempt: z.int(),
   partial: z.boolean(),

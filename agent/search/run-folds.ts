@@ -47,7 +47,8 @@ const FIRST_MODEL_PATIENCE = 2;
 
 /**
  * Runs a program once per fold in fresh processes, grades each output, and runs it once more over all labelled rows: for the test rows where
- * folds do not answer them, or as a refit that may replace the mean of their answers (solution contract, section 3). After each fold the rest is predicted: a program that does not fit before the finalization reserve is given up at once.
+ * folds do not answer them, or as a refit that may replace the mean of their answers (solution contract, section 3). After each fold the
+ * rest is predicted: a program that does not fit before the finalization reserve is given up at once.
  */
 export async function runFolds(run: RunContext, task: Task, program: Program): Promise<FoldsOutcome> {
   const home = join(run.workDir, 'runs', `s${program.number}`);
