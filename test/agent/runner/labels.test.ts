@@ -13,13 +13,14 @@ import { runAgent } from '#agent/run.ts';
 import { startHarness } from '#agent/evaluate/harness-client.ts';
 
 const LABELS = Array.from({ length: 240 }, (_, row) => (Math.sin(row * 12.9898 + 1) * 43_758.5453).toFixed(4));
+const TEST_ROWS = 60;
 
 async function writeCompetition(dir: string): Promise<string> {
   const folder = join(dir, 'toy-prices');
   await mkdir(folder, { recursive: true });
   const cells = (row: number): string => `${row},${(row * 7) % 31},${Math.floor(Number(LABELS[row % 240]) / 5_000)}`;
   await writeFile(join(folder, 'train.csv'), `Id,a,b,price\n${LABELS.map((label, row) => `${cells(row)},${label}`).join('\n')}\n`);
-  const tests = Array.from({ length: 60 }, (_, index) => index + 1_000);
+  const tests = Array.from({ length: TEST_ROWS }, (_, index) => index + 1_000);
   await writeFile(join(folder, 'test.csv'), `Id,a,b\n${tests.map(cells).join('\n')}\n`);
   await writeFile(join(folder, 'sample_submission.csv'), `Id,price\n${tests.map((row) => `${row},0`).join('\n')}\n`);
   await writeFile(join(folder, 'evaluation.md'), '# Evaluation\nSubmissions are evaluated on the **mean absolute error**.\n');
@@ -49,13 +50,14 @@ test('through the runner a competition is solved, and its volume never holds a l
   const { store } = await makeStore(t);
   startRunner(t, place);
   const real = await createRunnerSandbox({ socketPath: place.socketPath });
-  const seen: { own: number; there: number; foreign: string[] }[] = [];
+  const seen: { own: number; there: number; foreign: string[]; answers: number }[] = [];
   const sandbox: Sandbox = {
     ...real,
     async run(order) {
       const own = findLabels([await readFile(join(order.trainDir, 'train.csv'))]);
       const there = findLabels(await readAll(place.runsDir));
-      seen.push({ own: own.size, there: there.size, foreign: [...there].filter((label) => !own.has(label)) });
+      const answers = (await readFile(join(order.predictDir, 'rows.csv'), 'utf8')).trimEnd().split('\n').length - 1;
+      seen.push({ own: own.size, there: there.size, foreign: [...there].filter((label) => !own.has(label)), answers });
       return real.run(order);
     },
   };
@@ -75,8 +77,10 @@ test('through the runner a competition is solved, and its volume never holds a l
   const manifest = await readValidManifest(store, spec.jobId, 1);
   t.is(manifest.quality, 'model', manifest.notes.join('\n'));
   t.true(seen.length >= 3, `${seen.length} runs`);
-  for (const { own, there, foreign } of seen) {
-    t.true(own > 100 && own < 240, `${own} labels to learn from`);
+  t.is(seen.filter(({ answers }) => answers === TEST_ROWS).length, recipes.length, 'one refit of each recipe');
+  for (const { own, there, foreign, answers } of seen) {
+    // A refit answers test rows alone, so that it may know every label; a fold answers rows of its own besides, and lacks theirs.
+    t.is(own, answers === TEST_ROWS ? LABELS.length : LABELS.length - (answers - TEST_ROWS), `${answers} rows to answer`);
     t.true(there >= own, 'the search finds what is there');
     t.deepEqual(foreign, []);
   }
