@@ -18,8 +18,6 @@ import type { AgentTime } from './agent-time.ts';
 import { measureStarts } from './starts.ts';
 import type { StartTimes } from './starts.ts';
 
-/** Compilers and caches need about so long under load: a process of the plane answers a third more per second after them. */
-const WARM_UP_ROUNDS = 3;
 const ROUNDS = 3;
 const SECONDS = 4;
 const CONNECTIONS = 10;
@@ -75,12 +73,12 @@ interface Case {
 
 async function measure(cases: readonly Case[]): Promise<Map<string, number>> {
   const results = new Map<string, number[]>(cases.map(({ name }) => [name, []]));
-  for (let round = 1 - WARM_UP_ROUNDS; round <= ROUNDS; round += 1) {
+  for (let round = 0; round <= ROUNDS; round += 1) {
     for (const { name, run } of cases) {
       const perSecond = await run();
-      // The first rounds warm up, for everyone.
+      // The first round warms up compilers and caches, for everyone.
       if (round > 0) results.get(name)?.push(perSecond);
-      process.stderr.write(`${round > 0 ? `round ${round}` : 'warm-up'}  ${name}: ${perSecond.toFixed(0)}/s\n`);
+      process.stderr.write(`${round === 0 ? 'warm-up' : `round ${round}`}  ${name}: ${perSecond.toFixed(0)}/s\n`);
     }
   }
   return new Map([...results].map(([name, values]) => [name, median(values)]));

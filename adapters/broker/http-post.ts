@@ -7,11 +7,11 @@ import { urlToHttpOptions } from 'node:url';
 const AGENTS = { 'http:': new Agent({ keepAlive: true }), 'https:': new SecureAgent({ keepAlive: true }) };
 
 interface Target {
+  readonly url: string;
   readonly isSecure: boolean;
   readonly address: RequestOptions;
 }
-const TARGETS = new Map<string, Target>();
-const MAX_TARGETS = 16;
+let lastTarget: Target | null = null;
 
 export interface PostParams {
   readonly url: string;
@@ -73,15 +73,12 @@ function postOnce({ url, headers, body, maxAnswerBytes, signal }: PostParams): P
   return promise;
 }
 
-/** Where a URL leads, in the form that Node wants; a process has one or two of them, and parsing one for each message is not free. */
+/** Where a URL leads, in the form that Node wants; most processes post to one, and parsing it for each message is not free. */
 function readTarget(url: string): Target {
-  const known = TARGETS.get(url);
-  if (known !== undefined) return known;
+  if (lastTarget?.url === url) return lastTarget;
   const parsed = new URL(url);
-  const target = { isSecure: parsed.protocol === 'https:', address: urlToHttpOptions(parsed) };
-  if (TARGETS.size >= MAX_TARGETS) TARGETS.clear();
-  TARGETS.set(url, target);
-  return target;
+  lastTarget = { url, isSecure: parsed.protocol === 'https:', address: urlToHttpOptions(parsed) };
+  return lastTarget;
 }
 
 /** The first `maxBytes` of a body as text; the connection is cut when there are more. */

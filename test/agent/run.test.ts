@@ -22,6 +22,7 @@ import {
   createScriptedKaggle,
   createScriptedSandbox,
   makeAgentParams,
+  makeRecipes,
   makeSpec,
 } from '../_support/agent-parts.ts';
 import { makeStore, readEvents, readResultFile, readText, readValidManifest } from '../_support/agent-store.ts';
@@ -206,6 +207,28 @@ test('a harness that dies in the middle does not take the valid file away', asyn
   const manifest = await readValidManifest(store, params.spec.jobId, 1);
   t.is(manifest.cv?.score, 5, 'recipe 1 was the best when it died');
   t.true(manifest.notes.some((note) => note.includes('ended early') && note.includes('code 139')));
+});
+
+test('a refit for which the time may not suffice is left out', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  let runs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  // 46 s are left for work after the third fold, which took 40 s: a refit may take half as long again.
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const seconds = (runs += 1) === 3 ? 40 : 2;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const startHarness = () => createScriptedHarness(join(dir, 'harness'), undefined, { hasRefit: true });
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5]);
+  const params = await makeAgentParams(dir, store, { sandbox, clock, startHarness, spec: makeSpec({ remainingS: 100 }), recipes });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.quality, 'model');
+  t.is(runs, 3);
+  t.deepEqual(manifest.resources, { runSeconds: 44, peakMemoryMib: 1 });
 });
 
 test('a time limit ends the search with the best so far, before the finalization reserve', async (t) => {

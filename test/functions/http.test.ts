@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import test from 'ava';
 import type { Route } from '#functions/http/app.ts';
@@ -8,10 +9,12 @@ import { addJob } from '#test/_support/ledger.ts';
 import { createHttpApp } from '#functions/http/app.ts';
 import { createLifecycle } from '#functions/http/lifecycle.ts';
 import { parseApiKeys } from '#functions/http/auth.ts';
+import { readBodyText } from '#functions/http/body.ts';
 import { readFunctionConfig } from '#functions/http/config.ts';
 import { sendRaw } from '#test/_support/raw-request.ts';
 import { serve } from '#functions/http/serve.ts';
 import { sha256Hex } from '#adapters/hashing.ts';
+import { waitUntil } from '#test/_support/wait-until.ts';
 
 const TITANIC = 'https://www.kaggle.com/competitions/titanic';
 const KEYS = `# keys\nalice ${sha256Hex('a-key')}\nbob ${sha256Hex('b-key')}\nops ${sha256Hex('o-key')} operator\n`;
@@ -187,6 +190,42 @@ test('a port that is taken is an error, not a silence', async (t) => {
     close: [],
   });
   await t.throwsAsync(again, { code: 'EADDRINUSE' });
+});
+
+test('a body that breaks off, and one without an end, fail their handler', async (t) => {
+  const lifecycle = createLifecycle(() => undefined);
+  const outcomes: Promise<string>[] = [];
+  const http = { logger: SILENT, authenticator: null, guard: { allowedHosts: [], allowedOrigins: [] }, lifecycle };
+  const handle: Route['handle'] = async ({ req }) => {
+    const reading = readBodyText(req);
+    outcomes.push(
+      reading.then(
+        () => 'read',
+        (error: unknown) => (error instanceof Error ? error.message : 'odd'),
+      ),
+    );
+    await reading;
+  };
+  const server = createHttpApp(http, [{ method: 'post', path: '/read', access: 'open', handle }]).listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const post = (header: string) => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.write(`POST /read HTTP/1.1\r\nHost: 127.0.0.1\r\n${header}\r\n\r\n`);
+    return socket;
+  };
+  const half = post('Content-Length: 10');
+  half.write('half');
+  await waitUntil('the first request', () => outcomes.length === 1);
+  half.destroy();
+  t.not(await outcomes[0], 'read');
+  const endless = post('Transfer-Encoding: chunked');
+  for (let sent = 0; sent < 10; sent += 1) endless.write(`100000\r\n${'x'.repeat(0x10_0000)}\r\n`);
+  await waitUntil('the second request', () => outcomes.length === 2);
+  t.regex((await outcomes[1]) ?? '', /larger than 256 KiB/);
+  endless.destroy();
 });
 
 test('bytes that are no HTTP get a problem and a closed connection', async (t) => {

@@ -2,6 +2,8 @@ import test from 'ava';
 import { createParser } from 'eventsource-parser';
 import type { ExecutionContext } from 'ava';
 import type { Job } from '#core/job.ts';
+import { JobResult } from '#core/job.ts';
+import { buildJobView } from '#functions/http/job-view.ts';
 import type { JobStore } from '#core/ports.ts';
 import { HealthView, HistoryLine, JobListView, JobView, SolutionDetail, SolutionListView } from '#core/responses.ts';
 import { addJob, change, makeSolution, readJob } from '#test/_support/ledger.ts';
@@ -78,6 +80,34 @@ test('progress shows in the status, in snake_case and with the score', async (t)
   t.deepEqual(view.best_score_interval, [0.79, 0.83]);
   t.like(view.progress_detail, { solutions_done: 1, first_valid_seconds: 2.5 });
   t.is(view.budget.remaining_s, 100);
+});
+
+test('a result from before memory and seconds were measured is shown without them', async (t) => {
+  const { store } = await startFunctions(t);
+  const job = await addJob(store);
+  const measured = JobResult.parse({
+    attempt: 1,
+    partial: false,
+    quality: 'model',
+    cv: null,
+    metric: 'auc',
+    direction: 'maximize',
+    metricIsProxy: false,
+    valid: true,
+    solutions: 1,
+    bestSolution: 1,
+    firstValidSeconds: 1,
+    seconds: 2,
+    leaderboard: null,
+    notes: [],
+    files: [],
+  });
+  t.is(measured.resources, null);
+  // The ledger gives rows as they were written.
+  const asWritten: JobResult = JSON.parse(JSON.stringify({ ...measured, resources: undefined }));
+  t.deepEqual(buildJobView({ ...job, result: asWritten }).resources_used, {});
+  const resources = { runSeconds: 12.3, peakMemoryMib: 812 };
+  t.deepEqual(buildJobView({ ...job, result: { ...measured, resources } }).resources_used, { memory: '812Mi', run_seconds: '12.3' });
 });
 
 test('the ETag changes with the job, and an equal one is answered 304 without a body', async (t) => {

@@ -197,6 +197,7 @@ test('time: every fold learns only from before its block, and the final run is a
   const harness = openHarness(t);
   await fixTask(t, harness, { dataDir: await writeFiles(t, timeShape().files), metric: 'mae' });
   const cut = await harness.cut({ fold_count: 4 });
+  t.is(cut.refit_run, null);
   t.is(cut.final_run?.predict_kind, 'test');
   t.is(cut.final_run?.predict_rows, 40);
   for (const run of cut.runs) {

@@ -58,6 +58,26 @@ test('a refit beyond the spread of the folds is shown and not used', async (t) =
   for (const shift of await readShifts(opened, files)) t.true(Math.abs(shift) < 1e-6, `${shift}`);
 });
 
+test('folds that do not differ at all allow a refit that is nearly the same', async (t) => {
+  const opened = await openCut(t, binaryCompetition(), 'auc');
+  await gradeFolds(t, opened, 1, shifted(0));
+  const outDir = join(await makeFolder(t), 'whole');
+  if (opened.wholeRun === null) return t.fail();
+  await writeOutput(outDir, opened.wholeRun, shifted(0.001));
+  t.true((await opened.harness.takeRefit({ solution: 1, out_dir: outDir })).adopted);
+});
+
+test('a refit that answers with decisions where the folds gave scores is not used', async (t) => {
+  const opened = await openCut(t, binaryCompetition(), 'accuracy');
+  await gradeFolds(t, opened, 1, shifted(0));
+  const outDir = join(await makeFolder(t), 'whole');
+  if (opened.wholeRun === null) return t.fail();
+  await writeOutput(outDir, opened.wholeRun, () => 1, { name: 'predictions.csv' });
+  const outcome = await opened.harness.takeRefit({ solution: 1, out_dir: outDir });
+  t.false(outcome.adopted);
+  t.regex(outcome.detail, /another kind of file/);
+});
+
 test('a refit that cannot be read takes nothing away', async (t) => {
   const files = binaryCompetition();
   const opened = await openCut(t, files, 'auc');
@@ -83,6 +103,8 @@ test('a refit comes after the last fold and before the end, and is for small tab
   await t.throwsAsync(opened.harness.takeRefit({ solution: 1, out_dir: opened.workDir }), tooSoon);
   const large = await openCut(t, binaryCompetition(2000, 40), 'auc');
   t.is(large.wholeRun, null);
+  await gradeFolds(t, large, 1, shifted(0));
+  await t.throwsAsync(large.harness.takeRefit({ solution: 1, out_dir: large.workDir }), { message: /is not for now/ });
 });
 
 test('several classes are compared column by column', async (t) => {

@@ -56,6 +56,8 @@ test('the two parts are scored apart, whatever the order of rows and columns', (
 test('a gzip file is scored by what is in it, a broken one is refused in words', (t) => {
   const packed = gzipSync('y,id\n33,3\n11,1\n21,2\n');
   t.deepEqual(scoreSubmission(packed, answers, 'mae'), { publicScore: 1, privateScore: 2 });
+  const bomb = gzipSync(Buffer.alloc(101 * 1024 * 1024), { level: 1 });
+  t.throws(() => scoreSubmission(bomb, answers, 'mae'), { instanceOf: SubmissionInvalid, message: /Could not parse/ });
   t.throws(() => scoreSubmission(packed.subarray(0, 12), answers, 'mae'), { instanceOf: SubmissionInvalid, message: /Could not parse/ });
 });
 
