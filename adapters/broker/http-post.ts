@@ -1,15 +1,14 @@
-import { Agent, request as requestHttp } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
-import { Agent as SecureAgent, request as requestHttps } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 
-// Not fetch: that costs three times the processor time of a small message, and every job is several of them.
-const AGENTS = { 'http:': new Agent({ keepAlive: true }), 'https:': new SecureAgent({ keepAlive: true }) };
+// Not fetch: that costs three times the processor time of a small message, and every job is several of them. The signal is the only timeout.
+const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 
 interface Target {
   readonly url: string;
-  readonly isSecure: boolean;
-  readonly address: RequestOptions;
+  readonly origin: string;
+  readonly path: string;
 }
 let lastTarget: Target | null = null;
 
@@ -30,74 +29,54 @@ export interface PostAnswer {
 
 /**
  * Posts one message on a connection kept open, and reads the answer; redirects are not followed. Throws the signal's reason, or the system's
- * error. A connection that the server closed just when it was to be used again is replaced once.
+ * error. A connection that the server closed just when it was to be used again is replaced once: the server may see the message twice.
  */
 export async function postMessage(params: PostParams): Promise<PostAnswer> {
+  const { maxAnswerBytes, signal } = params;
   try {
-    return await postOnce(params);
+    const { statusCode: status, headers, body } = await postOnce(params);
+    return { status, headers, body: await readText(body, maxAnswerBytes) };
   } catch (error) {
-    if (!(error instanceof StaleConnection)) throw error;
+    throw signal.aborted ? signal.reason : error;
   }
-  return postOnce(params);
 }
 
-/** The kept connection was closed before anything of an answer came. */
-class StaleConnection extends Error {
-  override name = 'StaleConnection' as const;
+async function postOnce({ url, headers, body, signal }: PostParams): Promise<Dispatcher.ResponseData> {
+  const { origin, path } = readTarget(url);
+  const post = { origin, path, method: 'POST', headers, body, signal } as const;
+  try {
+    return await agent.request(post);
+  } catch (error) {
+    if (!isStale(error) || signal.aborted) throw error;
+  }
+  return agent.request(post);
 }
 
-function postOnce({ url, headers, body, maxAnswerBytes, signal }: PostParams): Promise<PostAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<PostAnswer>();
-  const { isSecure, address } = readTarget(url);
-  const request = (isSecure ? requestHttps : requestHttp)({
-    ...address,
-    method: 'POST',
-    agent: AGENTS[isSecure ? 'https:' : 'http:'],
-    headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-    signal,
-  });
-  const fail = (error: Error) => {
-    if (signal.aborted) reject(signal.reason);
-    else if (request.reusedSocket && 'code' in error && error.code === 'ECONNRESET') reject(new StaleConnection());
-    else reject(error);
-  };
-  request.once('error', fail);
-  request.once('response', (response) => {
-    const { statusCode: status = 0, headers: answerHeaders } = response;
-    readText(response, maxAnswerBytes).then(
-      (text) => resolve({ status, headers: answerHeaders, body: text }),
-      (error: unknown) => reject(signal.aborted ? signal.reason : error),
-    );
-  });
-  request.end(body);
-  return promise;
+/** True when the connection may have served before, and was closed before an answer came. A reset does not tell whether it had. */
+function isStale(error: unknown): boolean {
+  if (error instanceof errors.SocketError) return (error.socket?.bytesRead ?? 0) > 0;
+  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
-/** Where a URL leads, in the form that Node wants; most processes post to one, and parsing it for each message is not free. */
+/** Where a URL leads; most processes post to one, and parsing it for each message is not free. */
 function readTarget(url: string): Target {
   if (lastTarget?.url === url) return lastTarget;
-  const parsed = new URL(url);
-  lastTarget = { url, isSecure: parsed.protocol === 'https:', address: urlToHttpOptions(parsed) };
+  const { origin, pathname, search } = new URL(url);
+  lastTarget = { url, origin, path: `${pathname}${search}` };
   return lastTarget;
 }
 
 /** The first `maxBytes` of a body as text; the connection is cut when there are more. */
-function readText(response: IncomingMessage, maxBytes: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+async function readText(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  const finish = () => resolve(Buffer.concat(chunks).subarray(0, maxBytes).toString());
-  response.on('data', (chunk: Buffer) => {
+  for await (const chunk of body) {
+    if (!Buffer.isBuffer(chunk)) break;
     chunks.push(chunk);
     bytes += chunk.byteLength;
-    if (bytes < maxBytes) return;
-    finish();
-    response.destroy();
-  });
-  response.once('end', finish);
-  response.once('error', reject);
-  response.once('close', () => reject(new Error('the answer broke off')));
-  return promise;
+    if (bytes >= maxBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes).toString();
 }
 
 /** Why there was no answer, in a few words. */

@@ -11,7 +11,7 @@ import { RUN_FILES, createFileOnce, replaceFile } from './run-files.ts';
 import type { Launch } from './run-files.ts';
 import { isRunName, readAgeMs, readRun, readText, toObservation } from './run-records.ts';
 import type { OrderRecord, RunRecord } from './run-records.ts';
-import { startSupervisor, warmSupervisor } from './start-supervisor.ts';
+import { SupervisorStarter } from './start-supervisor.ts';
 
 /** A run left without a supervisor for this long has lost the one that was being started. */
 const RESUME_AFTER_MS = 5000;
@@ -47,19 +47,19 @@ interface LauncherOptions {
 /** Creates runs and starts their supervisors; a crash at any point is repaired by calling `create` again, or by `resume`. */
 export class RunLauncher {
   readonly #options: LauncherOptions;
-  readonly #cacheDir: string;
+  readonly #supervisors: SupervisorStarter;
   readonly #starting = new Map<string, Promise<void>>();
   readonly #children = new Map<string, ChildProcess>();
   #isClosed = false;
 
   constructor(options: LauncherOptions) {
     this.#options = options;
-    this.#cacheDir = join(options.dir, '.cache');
+    this.#supervisors = new SupervisorStarter(join(options.dir, '.supervisors'));
   }
 
   /** Makes the first run start as fast as the others. */
-  warm(): Promise<void> {
-    return warmSupervisor(this.#cacheDir);
+  warm(): void {
+    this.#supervisors.warm();
   }
 
   /** See `JobRunner.create`. Resolves as soon as the supervisor's process exists. */
@@ -93,6 +93,7 @@ export class RunLauncher {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#starting.values());
+    await this.#supervisors.close();
   }
 
   /** Resolves when every supervisor that we started has ended: one writes for a moment after it has recorded its run's end. */
@@ -151,8 +152,7 @@ export class RunLauncher {
     // Another creator's program may be reading it already.
     createFileOnce(specFile, JSON.stringify(order.spec));
     replaceFile(tokenFile, order.token);
-    const launch = this.#buildLaunch(order, place, spec);
-    const child = await startSupervisor({ folder, cacheDir: this.#cacheDir, launch });
+    const child = await this.#supervisors.start(this.#buildLaunch(order, place, spec));
     this.#children.set(run.order.uid, child);
     child.once('exit', () => {
       this.#children.delete(run.order.uid);
@@ -161,11 +161,12 @@ export class RunLauncher {
   }
 
   #buildLaunch(order: RunOrder, place: RunPlace, spec: JobSpec): Launch {
-    const { command, limits, graceMs, signalDir } = this.#options;
+    const { dir, command, limits, graceMs, signalDir } = this.#options;
     const { file, args, env } = command(order, place);
     return {
       schemaVersion: 1,
       uid: place.uid,
+      folder: join(dir, order.jobName),
       file,
       args,
       env: { ...env, KAGGLE_AGENT_TOKEN_FILE: place.tokenFile, [RUN_UID_VARIABLE]: place.uid },

@@ -39,6 +39,8 @@ export interface RunState {
 export interface Launch {
   readonly schemaVersion: 1;
   readonly uid: string;
+  /** The run's folder, an absolute path. */
+  readonly folder: string;
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -54,7 +54,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   const watcher = new RunWatcher({ observe, onChange: options.onChange, logger: options.logger });
   watcher.start(signalDir);
   // Like an informer's first list: what changed while nobody watched is said again.
-  const ready = Promise.all([launcher.warm(), lookAtAll(dir, watcher)]);
+  const ready = lookAtAll(dir, watcher);
+  launcher.warm();
   return {
     create: async (order) => {
       const observation = await launcher.create(order);

@@ -1,44 +1,93 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Launch } from './run-files.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
 
-/**
- * Starts a supervisor in its own session, with the run's folder as its working directory, and tells it what to run. Resolves when the
- * process exists; throws the system's error when the machine can't start one now. Node's compile cache halves its start time.
- */
-export async function startSupervisor(params: { folder: string; cacheDir: string; launch: Launch }): Promise<ChildProcess> {
-  const { folder, cacheDir, launch } = params;
-  const log = openSync(join(folder, 'supervisor.log'), 'a', 0o600);
-  try {
-    // The folder is named in the arguments only so that people see it in `ps`.
-    const child = spawn(process.execPath, [SUPERVISOR, folder], {
-      cwd: folder,
-      detached: true,
-      env: { NODE_COMPILE_CACHE: cacheDir },
-      stdio: ['pipe', 'ignore', log],
-    });
-    // It may have ended before it read everything; that shows in what it left behind.
-    child.stdin?.on('error', () => undefined);
-    await once(child, 'spawn');
-    child.stdin?.end(JSON.stringify(launch));
-    child.unref();
-    return child;
-  } finally {
-    closeSync(log);
-  }
-}
+/** The next spare waits until the run that took the last one has had the machine to itself for this long. */
+const REPLACE_SPARE_AFTER_MS = 100;
 
-/** Fills the compile cache, so that the first run starts as fast as the others. Resolves when done; never throws. */
-export async function warmSupervisor(cacheDir: string): Promise<void> {
-  const child = spawn(process.execPath, [SUPERVISOR], { env: { NODE_COMPILE_CACHE: cacheDir }, stdio: 'ignore' });
-  await new Promise<void>((resolve) => {
-    child.once('error', () => resolve());
-    child.once('exit', () => resolve());
-  });
+/**
+ * Starts supervisors, each in a session of its own. One is kept started and waiting for its orders on standard input, since the start of Node
+ * is half of what a run's start costs. A spare costs nothing but memory, and ends by itself when this process is gone.
+ */
+export class SupervisorStarter {
+  readonly #dir: string;
+  #spare: ChildProcess | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  /** `dir` is for Node's compile cache, which halves the start of a supervisor, and for what supervisors say on standard error. */
+  constructor(dir: string) {
+    this.#dir = dir;
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  }
+
+  /** Keeps a spare from now on, so that the first run starts as fast as the others. Never throws. */
+  warm(): void {
+    this.#prepareSpare();
+  }
+
+  /** Tells a supervisor what to run. Resolves when its process exists; throws the system's error when the machine can't start one now. */
+  async start(launch: Launch): Promise<ChildProcess> {
+    const child = this.#takeSpare() ?? this.#spawn();
+    if (child.pid === undefined) await once(child, 'spawn');
+    child.stdin?.end(JSON.stringify(launch));
+    this.#timer ??= setTimeout(() => this.#prepareSpare(), REPLACE_SPARE_AFTER_MS).unref();
+    return child;
+  }
+
+  /** Lets the spare go and waits until it has ended; supervisors with a run live on. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const spare = this.#takeSpare();
+    if (spare?.pid === undefined) return;
+    spare.ref();
+    const ended = once(spare, 'exit');
+    spare.stdin?.end();
+    await ended;
+  }
+
+  #takeSpare(): ChildProcess | null {
+    const spare = this.#spare;
+    this.#spare = null;
+    return spare;
+  }
+
+  #prepareSpare(): void {
+    this.#timer = null;
+    if (this.#isClosed || this.#spare !== null) return;
+    const spare = this.#spawn();
+    this.#spare = spare;
+    const forget = () => {
+      if (this.#spare === spare) this.#spare = null;
+    };
+    // A machine that has no place for a spare gets no spare: the next run's start tells what is wrong.
+    spare.once('error', forget);
+    spare.once('exit', forget);
+  }
+
+  #spawn(): ChildProcess {
+    const log = openSync(join(this.#dir, 'supervisors.log'), 'a', 0o600);
+    try {
+      const child = spawn(process.execPath, [SUPERVISOR], {
+        cwd: this.#dir,
+        detached: true,
+        env: { NODE_COMPILE_CACHE: this.#dir },
+        stdio: ['pipe', 'ignore', log],
+      });
+      // It may have ended before it read everything; that shows in what it left behind.
+      child.stdin?.on('error', () => undefined);
+      // Neither the process nor its pipe keeps this process alive.
+      child.unref();
+      return child;
+    } finally {
+      closeSync(log);
+    }
+  }
 }

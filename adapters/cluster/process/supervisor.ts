@@ -1,10 +1,11 @@
-// The supervisor of one run: a small process in its own session that outlives the control plane. Started with the run's folder as its
-// working directory (it stays that folder even when renamed) and a Launch on standard input. It imports only Node's own modules: every
-// library would be paid for by each run, in start time and memory.
+// The supervisor of one run: a small process in its own session that outlives the control plane. Takes a Launch on standard input and makes
+// the run's folder its working directory (it stays that folder even when renamed). It imports only Node's own modules: every library would be
+// paid for by each run, in start time and memory.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { basename } from 'node:path';
 import type { EndCause } from '#core/exit-class.ts';
 import { RunMembers } from './members.ts';
 import { OutputLog } from './output-log.ts';
@@ -208,7 +209,7 @@ function isOrdered(uid: string): boolean {
   }
 }
 
-/** The launch, or null: then the control plane died while telling us, and whoever creates the run again starts another supervisor. */
+/** The launch, or null: then no run came, or the control plane died while telling us, and whoever creates the run again tells another one. */
 function readLaunch(): Launch | null {
   try {
     // Written by our own control plane, through a pipe that nobody else has: whole or not JSON.
@@ -219,5 +220,17 @@ function readLaunch(): Launch | null {
   }
 }
 
+/** False when the folder has gone, and with it the run. */
+function enterFolder({ folder }: Launch): boolean {
+  try {
+    process.chdir(folder);
+    // People see in `ps` whose supervisor it is.
+    process.title = `supervisor of ${basename(folder)}`;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const launch = readLaunch();
-if (launch !== null && !new Supervisor(launch).start()) process.exit(0);
+if (launch !== null && (!enterFolder(launch) || !new Supervisor(launch).start())) process.exit(0);

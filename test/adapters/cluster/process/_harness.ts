@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readlink, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,25 +99,26 @@ export function buildOptions(dir: string, hints: PlainEvent[], options: Partial<
   };
 }
 
-/** Numbers of the processes whose arguments or environment name the folder: supervisors and programs alike. */
+/** Numbers of the processes whose arguments, environment or working directory name the folder: supervisors and programs alike. */
 export async function listProcessesOf(dir: string, ...places: ('cmdline' | 'environ')[]): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const texts = await Promise.all(
-      (places.length === 0 ? ['cmdline', 'environ'] : places).map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')),
-    );
+    const texts = await Promise.all([
+      ...(places.length === 0 ? ['cmdline', 'environ'] : places).map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')),
+      ...(places.length === 0 ? [readlink(`/proc/${name}/cwd`).catch(() => '')] : []),
+    ]);
     if (texts.some((text) => text.includes(dir))) found.push(Number(name));
   }
   return found;
 }
 
-/** The processes that run a given program of a run. */
-export async function listProcessesRunning(dir: string, text: string): Promise<number[]> {
+/** The supervisors that are at work in a run's folder. */
+export async function listSupervisorsOf(dir: string): Promise<number[]> {
   const found: number[] = [];
   for (const pid of await listProcessesOf(dir)) {
     const cmdline = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
-    if (cmdline.includes(text)) found.push(pid);
+    if (cmdline.startsWith('supervisor of ')) found.push(pid);
   }
   return found;
 }

@@ -6,7 +6,7 @@ import { createProcessRunner } from '#adapters/cluster/process/runner.ts';
 import { identifyProcess, isAlive } from '#adapters/cluster/process/proc.ts';
 import type { RunObservation } from '#core/ports.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
-import { listProcessesRunning, setUpProcesses, startPlane, waitForRun } from './_harness.ts';
+import { listSupervisorsOf, setUpProcesses, startPlane, waitForRun } from './_harness.ts';
 import type { ProcessHarness } from './_harness.ts';
 
 const isRunning = (run: RunObservation) => run.phase === 'running';
@@ -183,7 +183,7 @@ test('a run whose creator died is started by whoever looks, once it is old enoug
   const soon = new Date(Date.now() + 3_600_000);
   await utimes(tokenFile, soon, soon);
   t.like(await harness.runner.observe(order.jobName), { phase: 'waiting' });
-  t.is((await listProcessesRunning(join(harness.dir, order.jobName), 'supervisor.ts')).length, 0);
+  t.is((await listSupervisorsOf(join(harness.dir, order.jobName))).length, 0);
   const longAgo = new Date(Date.now() - 60_000);
   await utimes(tokenFile, longAgo, longAgo);
   await waitForRun(harness.runner, order.jobName, isRunning);
@@ -215,10 +215,7 @@ test('eight control planes that create the same run at once start it once', asyn
   for (const plane of planes) plane.go();
   await Promise.all(planes.map((plane) => plane.waitFor(order.jobName)));
   await waitForRun(harness.runner, order.jobName, isRunning);
-  await waitUntil(
-    'one supervisor',
-    async () => (await listProcessesRunning(join(harness.dir, order.jobName), 'supervisor.ts')).length === 1,
-  );
+  await waitUntil('one supervisor', async () => (await listSupervisorsOf(join(harness.dir, order.jobName))).length === 1);
   await waitUntil('the program to say so', async () => (await countStarts(harness, order.jobName)) > 0);
   t.is(await countStarts(harness, order.jobName), 1);
 });

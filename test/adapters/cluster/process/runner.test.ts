@@ -6,14 +6,14 @@ import { EVENT_TYPES, ObjectReference } from '#core/events.ts';
 import { RunnerError } from '#core/ports.ts';
 import type { RunObservation } from '#core/ports.ts';
 import { waitUntil } from '#test/_support/wait-until.ts';
-import { listProcessesRunning, setUpProcesses, waitForRun } from './_harness.ts';
+import { listProcessesOf, listSupervisorsOf, setUpProcesses, waitForRun } from './_harness.ts';
 import type { ProcessHarness } from './_harness.ts';
 
 const isEnded = (run: RunObservation) => run.phase === 'succeeded' || run.phase === 'failed';
 const isRunning = (run: RunObservation) => run.phase === 'running';
 
 async function stopSupervisor(harness: ProcessHarness, jobName: string): Promise<void> {
-  const pids = await listProcessesRunning(join(harness.dir, jobName), 'supervisor.ts');
+  const pids = await listSupervisorsOf(join(harness.dir, jobName));
   if (pids.length !== 1) throw new Error(`expected one supervisor, found ${pids.length}`);
   for (const pid of pids) process.kill(pid, 'SIGTERM');
 }
@@ -153,4 +153,31 @@ test('two runners on one directory see the same runs', async (t) => {
   await other.remove({ jobName: order.jobName, uid: created.uid });
   await waitUntil('the run to be gone', async () => (await harness.runner.observe(order.jobName)) === null);
   t.is((await other.list({ cursor: null, limit: 10 })).items.length, 0);
+});
+
+test('the next supervisor waits ready, without a run, and ends with its runner', async (t) => {
+  const harness = await setUpProcesses(t);
+  const spareDir = join(harness.dir, '.supervisors');
+  const listSpares = async () => (await listProcessesOf(spareDir)).filter((pid) => pid !== process.pid);
+  await waitUntil('a spare', async () => (await listSpares()).length === 1);
+  const [spare] = await listSpares();
+  const order = harness.orderScript('stop-well.sh');
+  await harness.runner.create(order);
+  await waitForRun(harness.runner, order.jobName, isRunning);
+  t.deepEqual(await listSupervisorsOf(join(harness.dir, order.jobName)), [spare]);
+  await stopSupervisor(harness, order.jobName);
+  await waitForRun(harness.runner, order.jobName, isEnded);
+  await waitUntil('another spare', async () => (await listSpares()).some((pid) => pid !== spare));
+  await harness.runner.close();
+  await waitUntil('none', async () => (await listSpares()).length === 0);
+});
+
+test('a spare that was killed is not missed', async (t) => {
+  const harness = await setUpProcesses(t);
+  const spareDir = join(harness.dir, '.supervisors');
+  await waitUntil('a spare', async () => (await listProcessesOf(spareDir)).length === 1);
+  for (const pid of await listProcessesOf(spareDir)) process.kill(pid, 'SIGKILL');
+  const order = harness.orderScript('exit.sh', ['0']);
+  await harness.runner.create(order);
+  t.like(await waitForRun(harness.runner, order.jobName, isEnded), { phase: 'succeeded' });
 });
