@@ -60,7 +60,7 @@ async function runTests(args) {
   return runProgram(inProject('scripts/run-tests.ts'), args, fakeGcs === null ? {} : { env: { KAGGLE_AGENT_FAKE_GCS: fakeGcs } });
 }
 
-/** Which lines of the core the tests of what runs it reach; fails, as it does today, below the goal in package.json. Killed processes tell nothing. */
+/** Which lines of the core the tests of what runs it reach; fails below the goal in package.json. Killed processes tell nothing. */
 async function measureCoverage() {
   await prepare([npm, python]);
   const rooms = ['core', 'functions', 'faults', 'e2e'].map((room) => `test/${room}/**`);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { NOT_A_COMPETITION_URL, parseCompetitionRef, parseCompetitionUrl } from '#core/kaggle.ts';
+import { NOT_A_COMPETITION_URL, competitionRulesUrl, parseCompetitionRef, parseCompetitionUrl } from '#core/kaggle.ts';
 import { KaggleError } from '#core/kaggle-error.ts';
 
 const acceptedUrls: [string, string][] = [
@@ -104,4 +104,8 @@ test('an error says whose turn it is', (t) => {
   t.is(new KaggleError('rules-not-accepted', 'x').turn, 'user');
   t.is(new KaggleError('rate-limited', 'x', { retryAfterMs: 5 }).turn, 'retry-later');
   t.is(new KaggleError('unauthenticated', 'x').turn, 'operator');
+});
+
+test('the rules of a competition have a page of their own', (t) => {
+  t.is(competitionRulesUrl('titanic'), 'https://www.kaggle.com/competitions/titanic/rules');
 });

@@ -92,3 +92,17 @@ test('limited work keeps to its limit, and reports the first error only after al
   t.deepEqual(done, [1, 3, 4, 5]);
   t.is(most, 2);
 });
+
+test('canonical JSON of what JSON has no word for is null', (t) => {
+  t.is(canonicalJson([undefined, () => 1]), '[null,null]');
+});
+
+test('every key of a job lies under its own prefix', (t) => {
+  const attempt = [keys.claim, keys.eventPrefix, keys.manifest, keys.bestPrefix, keys.logPrefix].map((key) => key(ID, 2));
+  attempt.push(keys.file(ID, 2, 'f'), keys.best(ID, 2, 1), keys.bestFile(ID, 2, 1), keys.log(ID, 2, 1), keys.event(ID, 2, 1));
+  t.true(attempt.every((key) => key.startsWith(keys.attemptPrefix(ID, 2))));
+  const job = [keys.journalPrefix(ID), keys.journal(ID, 1), keys.state(ID, 's'), keys.solution(ID, 1, 'n')];
+  t.true([...attempt, ...job].every((key) => key.startsWith(`jobs/${ID}/`)));
+  t.is(keys.result(ID, 2, 'submission.csv'), `results/${ID}/a2/submission.csv`);
+  t.is(new Set([...attempt, ...job]).size, attempt.length + job.length);
+});
