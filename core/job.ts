@@ -138,6 +138,13 @@ export type ResultFile = z.infer<typeof ResultFile>;
 export const ResourcesUsed = z.object({ runSeconds: z.number().nonnegative(), peakMemoryMib: z.number().nonnegative() });
 export type ResourcesUsed = z.infer<typeof ResourcesUsed>;
 
+/**
+ * How far a score can be trusted. `suspect`: something speaks against it, and it is never the best by itself; `unverified`: something could not
+ * be settled, and a person should look; `verified`: every check passed. `reasons`: one line each, empty when verified.
+ */
+export const Trust = z.object({ verdict: z.enum(['verified', 'unverified', 'suspect']), reasons: z.array(z.string()) });
+export type Trust = z.infer<typeof Trust>;
+
 /** What was recorded at the end of a job. `partial`: cut off, the newest valid file was promoted. `quality` `fallback`: no model, constants. */
 export const JobResult = z.object({
   attempt: z.int(),
@@ -147,6 +154,8 @@ export const JobResult = z.object({
   metric: z.string().nullable(),
   direction: z.enum(['maximize', 'minimize']).nullable(),
   metricIsProxy: z.boolean(),
+  /** Of the best solution; null in results from before it was judged. */
+  trust: Trust.nullable().default(null),
   valid: z.boolean(),
   solutions: z.int(),
   bestSolution: z.int().nullable(),

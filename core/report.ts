@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { JobError, Progress, ResourcesUsed, Score } from './job.ts';
+import { JobError, Progress, ResourcesUsed, Score, Trust } from './job.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Names of result files: flat, so that a name can never leave its folder. */
@@ -20,6 +20,7 @@ const Outcome = z.object({
   metric: z.string(),
   direction: z.enum(['maximize', 'minimize']),
   metricIsProxy: z.boolean(),
+  trust: Trust.nullable().default(null),
   cv: Score.nullable(),
   bestSolution: z.int().nullable(),
   solutions: z.int(),
@@ -55,6 +56,15 @@ export const BestRecord = Outcome.extend({
 });
 export type BestRecord = z.infer<typeof BestRecord>;
 
+/** One thing that was looked at. `weight`: what a solution is when it fails; a `note` changes no verdict. */
+export const TrustCheck = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  detail: z.string(),
+  weight: z.enum(['note', 'unverified', 'suspect']).default('note'),
+});
+export type TrustCheck = z.infer<typeof TrustCheck>;
+
 /** One solution as the agent reports it; the ledger's `solutions` follows these. */
 export const SolutionReport = z.object({
   number: z.int().nonnegative(),
@@ -65,7 +75,8 @@ export const SolutionReport = z.object({
   score: Score.nullable(),
   foldScores: z.array(z.number()),
   aggregate: z.enum(['mean-of-folds', 'pooled']).nullable(),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  checks: z.array(TrustCheck),
+  trust: Trust.nullable().default(null),
   seconds: z.number(),
   failure: z.string().nullable(),
   codeKey: z.string().nullable(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
-import { JOB_EVENT_TYPES, JobError, JobState, Score } from './job.ts';
+import { JOB_EVENT_TYPES, JobError, JobState, Score, Trust } from './job.ts';
+import { TrustCheck } from './report.ts';
 
 const Instant = z.iso.datetime().meta({ description: 'ISO 8601 in UTC, with Z.' });
 const Quantities = z.object({ cpu: z.string(), memory: z.string() });
@@ -124,7 +125,8 @@ export const SolutionView = z
     score: Score.nullable(),
     fold_scores: z.array(z.number()),
     aggregate: z.enum(['mean-of-folds', 'pooled']).nullable(),
-    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+    checks: z.array(TrustCheck),
+    trust: Trust.nullable(),
     seconds: z.number(),
     failure: z.string().nullable(),
   })
@@ -153,6 +155,7 @@ const ResultBody = z.object({
   metric: z.string().nullable(),
   direction: Direction.nullable(),
   metric_is_proxy: z.boolean(),
+  trust: Trust.nullable().meta({ description: 'How far the score can be trusted: see the guide.' }),
   cv: Score.nullable(),
   leaderboard: z.object({ public: z.number().nullable(), private: z.number().nullable(), ref: z.string().nullable() }).nullable(),
   solutions: z.int(),

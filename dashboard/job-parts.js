@@ -133,6 +133,9 @@ export async function resultPanel(job, signal) {
   const notes = [
     result.quality === 'fallback' && 'This file holds constants: no model worked.',
     result.partial && 'The job was cut off; this is the best file that it had.',
+    ...(result.trust && result.trust.verdict !== 'verified'
+      ? result.trust.reasons.map((reason) => `The score is ${result.trust.verdict}: ${reason}`)
+      : []),
     result.metric_is_proxy && 'The metric is the nearest known one, not the competition’s own.',
     ...result.notes,
   ].filter(Boolean);

@@ -4,6 +4,8 @@
  * Only the harness ever sees validation labels; a solution's process sees the folders that `cut` names, and nothing else.
  */
 import { z } from 'zod';
+import { Trust } from '#core/job.ts';
+import { TrustCheck } from '#core/report.ts';
 
 /** Every metric the grader computes; the Python side has a table with the same ids (a test compares them). */
 export const METRIC_IDS = [
@@ -143,6 +145,7 @@ export function listRunFolders({ runs, final_run: final, refit_run: refit }: Cut
   return [...runs, ...[final, refit].filter((folders) => folders !== null)];
 }
 
+/** A rule that a submission file keeps or breaks. */
 export const Check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
 export type Check = z.infer<typeof Check>;
 
@@ -166,7 +169,8 @@ export const Evaluation = z.object({
   fold_scores: z.array(z.number()),
   aggregate: z.enum(['mean-of-folds', 'pooled']),
   decoder: z.record(z.string(), z.unknown()),
-  checks: z.array(Check),
+  checks: z.array(TrustCheck),
+  trust: Trust,
   seconds: z.number(),
 });
 export type Evaluation = z.infer<typeof Evaluation>;

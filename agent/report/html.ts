@@ -27,6 +27,7 @@ export function writeReport(evidence: Evidence): string {
     `<title>${escape(title)}</title><style>${STYLE}</style></head><body>`,
     `<h1>${escape(job.title || job.competition)}</h1>`,
     `<p class="soft">${escape(describeTask(evidence))}</p>`,
+    writeTrust(evidence),
     best?.kind === 'baseline' ? '<p class="bad">This is the constant baseline: no model gave a better valid file.</p>' : '',
     writeFacts(evidence),
     '<h2>Solutions</h2>',
@@ -70,10 +71,20 @@ function writeFacts({ best, metric, leaderboard, folds, totalSeconds }: Evidence
   ].join('');
 }
 
+function writeTrust({ best }: Evidence): string {
+  if (best?.trust == null) return '';
+  const { verdict, reasons } = best.trust;
+  if (verdict === 'verified') return '<p class="good">Verified: every check of the score passed.</p>';
+  const list = `<ul>${reasons.map((reason) => `<li>${escape(reason)}</li>`).join('')}</ul>`;
+  return `<p class="bad">${verdict === 'suspect' ? 'Suspect: the score cannot be trusted.' : 'Unverified: look at this before you trust the score.'}</p>${list}`;
+}
+
 function writeSolutions(solutions: readonly SolutionReport[], bestNumber: number | null): string {
   const rows = solutions.map((solution) => {
     const range = solution.score ? `${show(solution.score.low)} to ${show(solution.score.high)}` : '';
-    const result = solution.state === 'failed' ? `<span class="bad">${escape(solution.failure ?? 'failed')}</span>` : range;
+    const suspect =
+      solution.trust?.verdict === 'suspect' ? ` <span class="bad">suspect: ${escape(solution.trust.reasons[0] ?? '')}</span>` : '';
+    const result = solution.state === 'failed' ? `<span class="bad">${escape(solution.failure ?? 'failed')}</span>` : `${range}${suspect}`;
     const score = `<td class="n">${show(solution.score?.score)}</td>`;
     const name = `<td>${solution.number}</td><td>${escape(solution.title)}</td>`;
     return `<tr${solution.number === bestNumber ? ' class="best"' : ''}>${name}${score}<td>${result}</td><td class="n">${show(solution.seconds)}</td></tr>`;

@@ -111,6 +111,7 @@ export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, boa
     metric: task.metric.id,
     direction: task.metric.direction,
     metricIsProxy: task.metric.proxy,
+    trust: solution.report.trust,
     cv: solution.report.score,
     bestSolution: solution.number,
     solutions: [...board.reports.values()].filter((report) => report.state !== 'running').length,
@@ -148,6 +149,7 @@ export function shortenReport(report: SolutionReport): SolutionReport {
   return {
     ...report,
     checks: report.checks.slice(0, 30).map((check) => ({ ...check, detail: check.detail.slice(0, 300) })),
+    trust: report.trust && { ...report.trust, reasons: report.trust.reasons.slice(0, 10).map((reason) => reason.slice(0, 300)) },
     failure: report.failure?.slice(0, 600) ?? null,
   };
 }

@@ -55,11 +55,16 @@ export function createScoreboard(): Scoreboard {
   return { reports: new Map(), graded: new Map(), best: null };
 }
 
-/** The best of all graded solutions by score alone; ties go to the earlier one. */
+/** Something speaks against its score: it is never chosen by it. */
+export function isSuspect({ report }: Pick<GradedSolution, 'report'>): boolean {
+  return report.trust?.verdict === 'suspect';
+}
+
+/** The best of all graded solutions that are not suspect, by score alone; ties go to the earlier one. */
 export function findBestByScore(board: Scoreboard, metric: FixedMetric, kinds: readonly SolutionReport['kind'][]): GradedSolution | null {
   let best: GradedSolution | null = null;
   for (const solution of board.graded.values()) {
-    if (!kinds.includes(solution.kind)) continue;
+    if (!kinds.includes(solution.kind) || isSuspect(solution)) continue;
     if (best === null || compareScores(metric, solution.score, best.score) > 0) best = solution;
   }
   return best;

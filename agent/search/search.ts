@@ -5,7 +5,7 @@ import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
 import type { SolutionReport } from '#core/report.ts';
 import { callHarness } from '../context.ts';
-import { createScoreboard, findBestByScore, isImprovement, toScore } from './scoreboard.ts';
+import { createScoreboard, findBestByScore, isImprovement, isSuspect, toScore } from './scoreboard.ts';
 import { formatScore, loadState, saveState, shortenReport, storeBest, storeSolutionFile } from './keep.ts';
 
 /** What an attempt has tried, and the best valid file that came of it. */
@@ -112,6 +112,7 @@ export async function finishGraded(
       foldScores: evaluation.fold_scores,
       aggregate: evaluation.aggregate,
       checks: evaluation.checks,
+      trust: evaluation.trust,
       seconds: round(end.seconds),
       logKey,
     }),
@@ -131,6 +132,7 @@ export async function finishGraded(
 
 /** Makes the solution the best when it is better beyond noise and its file is valid. */
 export async function considerBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
+  if (isSuspect(graded)) return sayWhySuspect(run, graded);
   if (!isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) return;
   const problem = await storeBest(run, task, search.keeper, search.board, graded);
   if (problem === null) return;
@@ -142,6 +144,15 @@ export async function considerBest(run: RunContext, task: Task, search: Search, 
   run.voice.update({}, report);
 }
 
+function sayWhySuspect(run: RunContext, { number, title, report }: GradedSolution): void {
+  const note = `Solution ${number} (${title}) is suspect and can't be the best: ${report.trust?.reasons.join('; ') ?? 'unknown'}`.slice(
+    0,
+    500,
+  );
+  run.notes.push(note);
+  run.log.warn(note);
+}
+
 function addGraded(search: Search, report: SolutionReport, score: number): GradedSolution {
   const { number, kind, title, foldScores } = report;
   const graded: GradedSolution = { number, kind, title, score, foldScores, report };
@@ -151,7 +162,7 @@ function addGraded(search: Search, report: SolutionReport, score: number): Grade
 }
 
 function makeReport(draft: SolutionDraft, known: Partial<SolutionReport>): SolutionReport {
-  const empty = { score: null, foldScores: [], aggregate: null, checks: [], seconds: 0, failure: null, logKey: null };
+  const empty = { score: null, foldScores: [], aggregate: null, checks: [], trust: null, seconds: 0, failure: null, logKey: null };
   return { ...empty, state: 'running', ...draft, ...known };
 }
 

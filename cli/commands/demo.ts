@@ -98,6 +98,7 @@ function report(
       first_valid_seconds: result?.first_valid_seconds ?? null,
       seconds: Number(seconds.toFixed(1)),
       quality: result?.quality ?? null,
+      trust: result?.trust?.verdict ?? null,
     };
     context.console.out(`${JSON.stringify(line)}\n`);
     return;
@@ -120,6 +121,7 @@ function describeResult(result: NonNullable<ResultView['result']>): string[][] {
       'stand-in',
       leaderboard === null ? 'not scored' : `public ${showScore(leaderboard.public)}, private ${showScore(leaderboard.private)}`,
     ],
+    ...(result.trust == null ? [] : [['trust', [result.trust.verdict, ...result.trust.reasons].join(': ')]]),
     ['first file', `valid after ${formatSeconds(result.first_valid_seconds ?? 0)}`],
     ['solutions', `${result.solutions}${result.quality === 'fallback' ? ' (fallback: constants only)' : ''}`],
   ];

@@ -75,6 +75,7 @@ function formatResult(result: NonNullable<ResultView['result']>): string {
       : [`${result.metric ?? 'score'} ${formatScore(cv.score)}  95 % [${formatScore(cv.low)}, ${formatScore(cv.high)}]`]),
     ...(result.partial ? ['partial: the job was cut off, this is its best valid file'] : []),
     ...(result.quality === 'fallback' ? ['fallback: constant predictions, no model worked'] : []),
+    ...(result.trust === null ? [] : [[result.trust.verdict, ...result.trust.reasons.map(stripControls)].join(': ')]),
     ...result.notes.map((note) => `note: ${stripControls(note)}`),
   ];
   const files = result.files.map((entry) => [entry.name, String(entry.bytes), entry.sha256]);

@@ -102,9 +102,9 @@ async function copyOut(storeDir: string, store: ArtifactStore, manifest: Manifes
 
 function report(context: CommandContext, manifest: Manifest, paths: readonly string[], flags: SolveFlags): void {
   if (flags.output === 'json') {
-    const { cv, metric, quality, solutions, firstValidSeconds, seconds, notes } = manifest;
+    const { cv, metric, quality, trust, solutions, firstValidSeconds, seconds, notes } = manifest;
     context.console.out(
-      `${JSON.stringify({ metric, cv, quality, solutions, first_valid_seconds: firstValidSeconds, seconds, notes, files: paths })}\n`,
+      `${JSON.stringify({ metric, cv, quality, trust, solutions, first_valid_seconds: firstValidSeconds, seconds, notes, files: paths })}\n`,
     );
     return;
   }

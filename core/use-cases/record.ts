@@ -195,6 +195,7 @@ function summarize(report: Manifest | BestRecord): Omit<JobResult, 'attempt' | '
     metric: report.metric,
     direction: report.direction,
     metricIsProxy: report.metricIsProxy,
+    trust: report.trust,
     valid: true,
     solutions: report.solutions,
     bestSolution: report.bestSolution,

@@ -112,8 +112,8 @@ export function buildHistoryLine(event: JobEvent): HistoryLine {
 
 /** One solution without its texts. */
 export function buildSolutionView(report: SolutionReport): SolutionView {
-  const { number, title, kind, parents, state, score, foldScores, aggregate, checks, seconds, failure } = report;
-  return { number, title, kind, parents, state, score, fold_scores: foldScores, aggregate, checks, seconds, failure };
+  const { number, title, kind, parents, state, score, foldScores, aggregate, checks, trust, seconds, failure } = report;
+  return { number, title, kind, parents, state, score, fold_scores: foldScores, aggregate, checks, trust, seconds, failure };
 }
 
 /** The same value with member names in snake_case, as everywhere in the interface. */

@@ -74,6 +74,7 @@ function buildResult(job: Job): ResultView['result'] {
     metric: result.metric,
     direction: result.direction,
     metric_is_proxy: result.metricIsProxy,
+    trust: result.trust,
     cv: result.cv,
     leaderboard: result.leaderboard,
     solutions: result.solutions,

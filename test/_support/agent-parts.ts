@@ -70,6 +70,7 @@ export function createScriptedHarness(
       aggregate: 'mean-of-folds',
       decoder: {},
       checks: [],
+      trust: { verdict: 'verified', reasons: [] },
       seconds: 0,
     };
     evaluations.set(solution, evaluation);

@@ -93,6 +93,7 @@ export function makeSolution(number: number, changes: Partial<SolutionReport> = 
     foldScores: [0.8],
     aggregate: 'mean-of-folds',
     checks: [],
+    trust: null,
     seconds: 1,
     failure: null,
     codeKey: null,

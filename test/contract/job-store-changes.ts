@@ -24,6 +24,7 @@ const RESULT: JobResult = {
   metric: 'mae',
   direction: 'minimize',
   metricIsProxy: false,
+  trust: { verdict: 'unverified', reasons: ['look here'] },
   valid: true,
   solutions: 1,
   bestSolution: 1,

@@ -25,6 +25,7 @@ async function end(store: JobStore, job: Job, state: JobState, files: ResultFile
     metric: 'accuracy',
     direction: 'maximize',
     metricIsProxy: false,
+    trust: { verdict: 'unverified', reasons: ['one column tells all'] as string[] },
     valid: true,
     solutions: 3,
     bestSolution: 2,
@@ -77,6 +78,7 @@ test('a finished job gives its submission as an attachment whose hash can be che
   const view = ResultView.parse(await (await fetch(`${url}/result/${job.id}`)).json());
   t.deepEqual(view.evidence, { folds: 5 });
   t.like(view.result, { cv: { score: 0.8, low: 0.7, high: 0.9 }, valid: true, partial: false, best_solution: 2 });
+  t.deepEqual(view.result?.trust, { verdict: 'unverified', reasons: ['one column tells all'] });
   t.deepEqual(view.result?.files[0], {
     name: 'submission.csv',
     sha256: file.sha256,
@@ -144,6 +146,7 @@ test('?best=1 of a running job gives the newest valid file, and 404 before there
       metric: 'accuracy',
       direction: 'maximize',
       metricIsProxy: false,
+      trust: { verdict: 'unverified', reasons: ['one column tells all'] as string[] },
       cv: { score: 0.7, low: 0.6, high: 0.8 },
       bestSolution: seq,
       solutions: seq,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
+from .checks import decide_verdict
 from .decoders import Decoder, apply_labels, apply_values, fit_decoder
 from .folds import Folds
 from .layout import measure
@@ -137,5 +138,6 @@ def reply(solution: int, measured: Measured, checks: list[dict[str, Any]], secon
         "aggregate": measured.aggregate,
         "decoder": {"targets": measured.decoder},
         "checks": checks,
+        "trust": decide_verdict(checks),
         "seconds": round(seconds, 4),
     }

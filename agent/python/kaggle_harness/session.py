@@ -15,6 +15,8 @@ from . import baseline as baseline_part
 from . import blend as blend_part
 from . import evaluate as evaluate_part
 from . import state as state_part
+from .checks import Check, check
+from .data_checks import check_data
 from .errors import BadOutput, Refused
 from .folds import Folds, make_folds
 from .metric_table import METRICS
@@ -22,6 +24,7 @@ from .profile import Competition, make_profile
 from .refit import compare_refit, wants_refit
 from .run_folders import Run, write_run
 from .scores_file import read_output
+from .solution_checks import check_members, check_solution
 from .solutions import Solution, empty_solution
 from .submission import encode_file, submission_columns, write_atomically
 from .task import Task, load_task
@@ -39,6 +42,7 @@ class Session:
         self._folds: Folds | None = None
         self._runs: dict[str, Run] = {}
         self._solutions: dict[int, Solution] = {}
+        self._data_checks: list[Check] | None = None
 
     def hello(self) -> dict[str, Any]:
         """Versions; packages that are not installed are left out."""
@@ -59,7 +63,7 @@ class Session:
     def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
         """Fixes task and metric; anything graded before is forgotten."""
         self._task = load_task(self._read(data_dir), profile, metric, seed, Path(work_dir))
-        self._folds, self._runs, self._solutions = None, {}, {}
+        self._folds, self._runs, self._solutions, self._data_checks = None, {}, {}, None
         return {}
 
     def baseline(self) -> dict[str, Any]:
@@ -136,8 +140,10 @@ class Session:
         kept, folds = self._need_solution(solution), self._need_folds(None)
         if not wants_refit(self._need_task()) or len(kept.graded) < folds.count or kept.evaluation is not None:
             raise Refused(f"a refit of solution {solution} is not for now: it comes after its last fold, before it is finished")
+        is_read = False
         try:
             scores, is_raw = self._read_whole(out_dir)
+            is_read = True
             if is_raw != kept.is_raw:
                 raise BadOutput("it wrote another kind of file than in its folds")
         except BadOutput as error:
@@ -146,7 +152,7 @@ class Session:
             compared = compare_refit(kept, scores)
             agrees, detail = compared.agrees, compared.detail
             kept.final = scores if agrees else None
-        kept.refit = {"name": "refit like folds", "ok": agrees, "detail": detail[:300]}
+        kept.refit = check("refit like folds", agrees, "suspect" if is_read else "note", detail)
         return {"adopted": agrees, "detail": detail}
 
     def _read_whole(self, out_dir: str) -> tuple[NDArray[np.float64], bool]:
@@ -183,7 +189,8 @@ class Session:
         made = blend_part.blend(task, folds, [m.oof for m in kept], [m.test_scores() for m in kept])
         new = empty_solution(task, solution)
         new.oof, new.final, new.decoder = made.oof, made.test, made.measured.decoder
-        new.evaluation = evaluate_part.reply(solution, made.measured, [], time.monotonic() - started)
+        checks = [*check_solution(task, new, made.measured, self._check_data()), check_members(kept)]
+        new.evaluation = evaluate_part.reply(solution, made.measured, checks, time.monotonic() - started)
         self._solutions[solution] = new
         weights = [{"solution": m, "weight": round(float(w), 6)} for m, w in zip(members, made.weights, strict=True)]
         return {"evaluation": new.evaluation, "weights": weights, "nested": True}
@@ -225,32 +232,15 @@ class Session:
         measured = evaluate_part.evaluate(self._need_task(), self._need_folds(None), solution.oof, solution.is_raw)
         seconds = solution.seconds + time.monotonic() - started
         solution.decoder = measured.decoder
-        solution.evaluation = evaluate_part.reply(solution.number, measured, self._checks(solution, measured), seconds)
+        checks = check_solution(self._need_task(), solution, measured, [] if solution.number == 0 else self._check_data())
+        solution.evaluation = evaluate_part.reply(solution.number, measured, checks, seconds)
         return solution.evaluation
 
-    def _checks(self, solution: Solution, measured: evaluate_part.Measured) -> list[dict[str, Any]]:
-        """What a person should look at: a score too good to be true, a test distribution far from the out-of-fold one."""
-        task, checks = self._need_task(), []
-        metric = METRICS[task.metric_id]
-        perfect = measured.score >= 0.9999 if metric.direction == "maximize" else measured.score <= 1e-9
-        checks.append(
-            {
-                "name": "not perfect",
-                "ok": not perfect,
-                "detail": "the score is perfect: look for a leak" if perfect else "the score leaves room",
-            }
-        )
-        if solution.refit is not None:
-            checks.append(solution.refit)
-        test = solution.test_scores()
-        if test is not None and solution.number != 0:
-            oof = solution.oof[~np.isnan(solution.oof[:, 0])]
-            spread = np.maximum(oof.std(axis=0), 1e-9)
-            shift = float(np.max(np.abs(oof.mean(axis=0) - test.mean(axis=0)) / spread))
-            checks.append(
-                {"name": "test like out-of-fold", "ok": shift < 0.5, "detail": f"means differ by at most {shift:.2f} standard deviations"}
-            )
-        return checks
+    def _check_data(self) -> list[Check]:
+        """The checks of data and folds, made once the first model is measured: the baseline does not wait for them."""
+        if self._data_checks is None:
+            self._data_checks = check_data(self._need_task(), self._need_folds(None))
+        return self._data_checks
 
     def _read(self, data_dir: str, again: bool = False) -> Competition:
         if again or self._competition is None or self._competition.data_dir != Path(data_dir):

@@ -15,6 +15,9 @@ from .solutions import Solution
 from .submission import write_atomically
 from .task import Task
 
+# 2: evaluations carry a verdict.
+_VERSION = 2
+
 
 def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) -> dict[str, Any]:
     """Writes atomically, readable by the owner only (it holds out-of-fold scores, no labels)."""
@@ -30,7 +33,7 @@ def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) 
         }
         for s in solutions
     ]
-    meta = {"version": 1, "folds": folds.digest(), "metric": task.metric_id, "columns": task.layout.columns, "solutions": listed}
+    meta = {"version": _VERSION, "folds": folds.digest(), "metric": task.metric_id, "columns": task.layout.columns, "solutions": listed}
     arrays: dict[str, np.ndarray] = {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8), "vector": folds.vector}
     for solution in solutions:
         arrays[f"oof_{solution.number}"] = solution.oof
@@ -50,7 +53,7 @@ def load_state(task: Task, folds: Folds, path: Path) -> list[Solution]:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             meta = json.loads(bytes(arrays["meta"]).decode())
             if (meta["version"], meta["folds"], meta["metric"], meta["columns"]) != (
-                1,
+                _VERSION,
                 folds.digest(),
                 task.metric_id,
                 task.layout.columns,

@@ -25,6 +25,7 @@ class Task:
 
     profile: dict[str, Any]
     metric_id: str
+    is_proxy: bool
     seed: int
     work_dir: Path
     features: pa.Table
@@ -83,7 +84,7 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     times = time_numbers(features.column(time), competition.typed(time).kind) if time else None
     submission_ids, submission_rows = _submission_order(competition, profile)
     return Task(
-        profile, metric_id, seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
+        profile, metric_id, bool(metric["proxy"]), seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
         bool(group) and _tells(competition, group), times, submission_ids, submission_rows, _salt(features, len(labelled), seed),
     )  # fmt: skip
 

@@ -47,11 +47,11 @@ export interface FixedCompetition {
 export async function fixTask(
   t: ExecutionContext,
   harness: Harness,
-  { dataDir, metric, description = '' }: { dataDir: string; metric: MetricId; description?: string },
+  { dataDir, metric, description = '', proxy = false }: { dataDir: string; metric: MetricId; description?: string; proxy?: boolean },
 ): Promise<FixedCompetition> {
   const workDir = await makeFolder(t);
   const profile = await harness.profile({ data_dir: dataDir, description, slug: 'test', metric: metricOf(metric) });
-  await harness.fixTask({ data_dir: dataDir, work_dir: workDir, profile, metric: metricOf(metric), seed: 7 });
+  await harness.fixTask({ data_dir: dataDir, work_dir: workDir, profile, metric: { ...metricOf(metric), proxy }, seed: 7 });
   return { profile, dataDir, workDir };
 }
 

@@ -16,7 +16,8 @@ function makeSolution(number: number, change: Partial<SolutionReport> = {}): Sol
     score: { score: 0.1 * number, low: 0.05 * number, high: 0.15 * number },
     foldScores: [],
     aggregate: 'pooled',
-    checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],
+    checks: [{ name: HOSTILE, ok: false, detail: HOSTILE, weight: 'unverified' }],
+    trust: { verdict: 'unverified', reasons: [HOSTILE] },
     seconds: 1,
     failure: null,
     codeKey: null,
@@ -73,4 +74,15 @@ test('with one solution there is a table but no chart', (t) => {
   const html = writeReport({ ...evidence, solutions: [makeSolution(1)] });
   t.false(html.includes('<svg'));
   t.true(html.includes('<table>'));
+});
+
+test('how far the score can be trusted stands above everything else, with its reasons', (t) => {
+  t.regex(writeReport(evidence), /Unverified: look at this before you trust the score\.<\/p><ul><li>&lt;script/);
+  const judged = (verdict: 'verified' | 'suspect') => {
+    const solution = makeSolution(1, { trust: { verdict, reasons: ['why'] } });
+    return writeReport({ ...evidence, best: { ...solution, programSha256: null, weights: [] }, solutions: [solution] });
+  };
+  t.regex(judged('verified'), /Verified: every check of the score passed/);
+  t.regex(judged('suspect'), /Suspect: the score cannot be trusted/);
+  t.regex(judged('suspect'), /suspect: why<\/span>/);
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { GradedSolution } from '#agent/search/scoreboard.ts';
 import type { SolutionReport } from '#core/report.ts';
-import { isImprovement, pairedStandardError } from '#agent/search/scoreboard.ts';
+import { createScoreboard, findBestByScore, isImprovement, isSuspect, pairedStandardError } from '#agent/search/scoreboard.ts';
 
 function solution(kind: SolutionReport['kind'], foldScores: number[]): GradedSolution {
   const score = foldScores.reduce((sum, value) => sum + value, 0) / foldScores.length;
@@ -15,6 +15,7 @@ function solution(kind: SolutionReport['kind'], foldScores: number[]): GradedSol
     foldScores,
     aggregate: null,
     checks: [],
+    trust: null,
     seconds: 0,
     failure: null,
     codeKey: null,
@@ -56,4 +57,17 @@ test('the paired error is that of the mean difference', (t) => {
   t.is(pairedStandardError([1, 2, 3], [0, 1, 2]), 0);
   t.true(Math.abs(pairedStandardError([1, 2], [0, 0]) - 0.5) < 1e-12);
   t.is(pairedStandardError([1], [1, 2]), 0);
+});
+
+test('a suspect solution is not chosen by its score, an unverified one is', (t) => {
+  const judged = (number: number, score: number, verdict: 'verified' | 'unverified' | 'suspect') => {
+    const plain = solution('generated', [score]);
+    return { ...plain, number, report: { ...plain.report, number, trust: { verdict, reasons: [] } } };
+  };
+  const board = createScoreboard();
+  for (const each of [judged(1, 0.7, 'verified'), judged(2, 0.8, 'unverified'), judged(3, 0.99, 'suspect')])
+    board.graded.set(each.number, each);
+  const metric = { id: 'auc', direction: 'maximize', display_name: 'AUC', source: 'api', proxy: false } as const;
+  t.is(findBestByScore(board, metric, ['generated'])?.number, 2);
+  t.deepEqual([...board.graded.values()].map(isSuspect), [false, false, true]);
 });
