@@ -154,6 +154,8 @@ export const JobResult = z.object({
   metric: z.string().nullable(),
   direction: z.enum(['maximize', 'minimize']).nullable(),
   metricIsProxy: z.boolean(),
+  /** What the leaderboard should say, corrected for the choice among solutions; null when unknown. */
+  expected: Score.nullable().default(null),
   /** Of the best solution; null in results from before it was judged. */
   trust: Trust.nullable().default(null),
   valid: z.boolean(),

@@ -21,6 +21,8 @@ const Outcome = z.object({
   direction: z.enum(['maximize', 'minimize']),
   metricIsProxy: z.boolean(),
   trust: Trust.nullable().default(null),
+  /** What the leaderboard should say; null in a best-so-far record, and where rows are too few. */
+  expected: Score.nullable().default(null),
   cv: Score.nullable(),
   bestSolution: z.int().nullable(),
   solutions: z.int(),

@@ -139,6 +139,7 @@ export async function resultPanel(job, signal) {
     result.metric_is_proxy && 'The metric is the nearest known one, not the competition’s own.',
     ...result.notes,
   ].filter(Boolean);
+  const expected = result.expected ? ` · expected on the leaderboard: ${score(result.expected.low)} to ${score(result.expected.high)}` : '';
   const board = result.leaderboard
     ? ` · leaderboard: public ${score(result.leaderboard.public)}, private ${score(result.leaderboard.private)}`
     : '';
@@ -160,7 +161,7 @@ export async function resultPanel(job, signal) {
     h(
       'p',
       {},
-      `${result.solutions} solutions in ${duration(result.seconds ?? 0)}, first valid file after ${duration(result.first_valid_seconds ?? 0)}${board}`,
+      `${result.solutions} solutions in ${duration(result.seconds ?? 0)}, first valid file after ${duration(result.first_valid_seconds ?? 0)}${expected}${board}`,
     ),
     ...notes.map((note) => h('p', { class: 'notice' }, note)),
     h('div', { class: 'row' }, ...names.map(save)),

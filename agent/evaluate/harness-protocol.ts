@@ -4,7 +4,7 @@
  * Only the harness ever sees validation labels; a solution's process sees the folders that `cut` names, and nothing else.
  */
 import { z } from 'zod';
-import { Trust } from '#core/job.ts';
+import { Score, Trust } from '#core/job.ts';
 import { TrustCheck } from '#core/report.ts';
 
 /** Every metric the grader computes; the Python side has a table with the same ids (a test compares them). */
@@ -175,6 +175,10 @@ export const Evaluation = z.object({
 });
 export type Evaluation = z.infer<typeof Evaluation>;
 
+/** What the leaderboard should say: corrected for the choice among candidates, with a 95 % interval for a test set of this size. */
+export const Expected = Score.extend({ selection: z.number(), candidates: z.int() });
+export type Expected = z.infer<typeof Expected>;
+
 export const BlendReply = z.object({
   evaluation: Evaluation,
   weights: z.array(z.object({ solution: z.int(), weight: z.number() })),
@@ -226,6 +230,11 @@ export const HARNESS_METHODS = {
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
   /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */
   blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1) }), result: BlendReply },
+  /** The score to expect on the leaderboard; null where rows are too few to say. `candidates`: all that could have been chosen. */
+  expect_score: {
+    params: z.object({ solution: z.int(), candidates: z.array(z.int()).min(1) }),
+    result: z.object({ expected: Expected.nullable() }),
+  },
   /** Decodes the test scores of a solution (or blend) into the competition's file and validates it against the schema. */
   write_submission: { params: z.object({ solution: z.int(), path: z.string() }), result: SubmissionReply },
   /** Validates any file against the schema. */

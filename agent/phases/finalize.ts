@@ -1,12 +1,13 @@
 import { copyFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Leaderboard } from './submit.ts';
+import type { Outside } from '../report/evidence.ts';
 import type { Manifest, ManifestFile } from '#core/report.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
 import { Manifest as ManifestSchema } from '#core/report.ts';
 import { blendSolutions } from './blend.ts';
 import { throwIfStopped } from '../context.ts';
+import { compareWithLeaderboard, expectScore } from './expect.ts';
 import { createWithRetry, retryUnavailable } from '../storing.ts';
 import { describeOutcome } from '../search/keep.ts';
 import { hashFile } from '../task/data.ts';
@@ -32,14 +33,17 @@ export async function finalize(stoppable: RunContext, task: Task, search: Search
   const best = search.keeper.best;
   if (best === null) throw new Error('there is no valid file to finish with');
   if (best.solution.kind === 'baseline') addFallbackNote(run, search);
+  const expected = await expectScore(run, search);
   const leaderboard = await run.stopwatch.measure('kaggle', () => submitToKaggle(run, task, search, stoppable.signal));
+  if (leaderboard !== null) run.notes.push(...compareWithLeaderboard(expected, leaderboard));
   const elapsedS = Math.round(run.deadline.elapsedS() * 1000) / 1000;
   await run.journal.append({ type: 'attempt-ended', reason: 'finished', detail: `best: solution ${best.solution.number}`, elapsedS });
-  const files = await writeFiles(run, task, search, leaderboard);
+  const files = await writeFiles(run, task, search, { leaderboard, expected });
   const uploaded: ManifestFile[] = [];
   for (const file of files) uploaded.push(await uploadFile(run, file));
   const manifest: Manifest = ManifestSchema.parse({
     ...describeOutcome(run, task, search.keeper, search.board, best.solution),
+    expected: expected && { score: expected.score, low: expected.low, high: expected.high },
     schemaVersion: 1,
     jobId: run.spec.jobId,
     attempt: run.spec.attempt,
@@ -66,7 +70,7 @@ function addFallbackNote(run: RunContext, search: Search): void {
   run.notes.unshift(`Fallback: this file holds constant predictions, not a model's. ${why}`.slice(0, 500));
 }
 
-async function writeFiles(run: RunContext, task: Task, search: Search, leaderboard: Leaderboard | null): Promise<ResultFile[]> {
+async function writeFiles(run: RunContext, task: Task, search: Search, outside: Outside): Promise<ResultFile[]> {
   const best = search.keeper.best;
   if (best === null) return [];
   const files: ResultFile[] = [{ name: 'submission.csv', path: best.path, contentType: 'text/csv' }];
@@ -80,7 +84,7 @@ async function writeFiles(run: RunContext, task: Task, search: Search, leaderboa
   if (code !== null) await add('solution.py', code, 'text/x-python');
   if (best.solution.kind === 'blend')
     await add('blend.json', `${JSON.stringify({ weights: search.weights }, null, 2)}\n`, 'application/json');
-  const evidence = writeEvidence(run, task, search, leaderboard);
+  const evidence = writeEvidence(run, task, search, outside);
   await add('evidence.json', `${JSON.stringify(evidence, null, 2)}\n`, 'application/json');
   await add('journal.jsonl', `${run.journal.lines().join('\n')}\n`, 'application/x-ndjson');
   await add('report.html', writeReport(evidence), 'text/html; charset=utf-8');

@@ -1,9 +1,16 @@
+import type { Expected } from '../evaluate/harness-protocol.ts';
 import type { Leaderboard } from '../phases/submit.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
 
+/** How the score was expected to be on the leaderboard, and what that said. */
+export interface Outside {
+  readonly leaderboard: Leaderboard | null;
+  readonly expected: Expected | null;
+}
+
 /** Everything that lets somebody check the score: task, metric, folds, every solution, data and file hashes, journal head. */
-export function writeEvidence(run: RunContext, task: Task, search: Search, leaderboard: Leaderboard | null) {
+export function writeEvidence(run: RunContext, task: Task, search: Search, { leaderboard, expected }: Outside) {
   const best = search.keeper.best;
   const { profile, metric } = task;
   const solutions = [...search.board.reports.values()].toSorted((left, right) => left.number - right.number);
@@ -27,6 +34,7 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, leade
         : { ...best.solution.report, programSha256: findProgramHash(run, best.solution.number), weights: search.weights },
     submission: best === null ? null : { sha256: best.sha256, bytes: best.bytes, checks: best.checks },
     solutions,
+    expected,
     leaderboard,
     data: task.data,
     versions: run.versions,

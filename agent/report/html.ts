@@ -56,7 +56,7 @@ function describeTask({ task, metric }: Evidence): string {
   return `Predict ${targets}; ${task.trainRows} rows to learn from, ${task.testRows} to answer. ${metric.display_name}, ${better}.`;
 }
 
-function writeFacts({ best, metric, leaderboard, folds, totalSeconds }: Evidence): string {
+function writeFacts({ best, metric, expected, leaderboard, folds, totalSeconds }: Evidence): string {
   const fact = (name: string, value: string, more: string): string =>
     `<div><div class="soft">${name}</div><div class="big">${value}</div><div class="soft">${more}</div></div>`;
   const interval = best?.score ? `95 % interval ${show(best.score.low)} to ${show(best.score.high)}` : '';
@@ -64,6 +64,13 @@ function writeFacts({ best, metric, leaderboard, folds, totalSeconds }: Evidence
   return [
     '<div class="facts">',
     fact('Cross-validation', show(best?.score?.score), `${interval}<br>${escape(measured)}`),
+    expected === null
+      ? ''
+      : fact(
+          'Expected',
+          show(expected.score),
+          `on the leaderboard; 95 %: ${show(expected.low)} to ${show(expected.high)}<br>best of ${expected.candidates}`,
+        ),
     leaderboard === null ? '' : fact('Leaderboard', show(leaderboard.public), `public; private ${show(leaderboard.private)}`),
     fact('Best solution', best ? `#${best.number}` : '–', escape(best?.title ?? '')),
     fact('Time', `${show(totalSeconds)} s`, ''),

@@ -112,6 +112,7 @@ export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, boa
     direction: task.metric.direction,
     metricIsProxy: task.metric.proxy,
     trust: solution.report.trust,
+    expected: null,
     cv: solution.report.score,
     bestSolution: solution.number,
     solutions: [...board.reports.values()].filter((report) => report.state !== 'running').length,

@@ -99,6 +99,7 @@ function report(
       seconds: Number(seconds.toFixed(1)),
       quality: result?.quality ?? null,
       trust: result?.trust?.verdict ?? null,
+      expected: result?.expected ?? null,
     };
     context.console.out(`${JSON.stringify(line)}\n`);
     return;
@@ -117,6 +118,14 @@ function describeResult(result: NonNullable<ResultView['result']>): string[][] {
   const interval = cv === null ? '' : `, 95 % interval ${formatScore(cv.low)} to ${formatScore(cv.high)} (cross-validation)`;
   return [
     ['score', cv === null ? 'none' : `${result.metric ?? ''} ${formatScore(cv.score)}${interval}`],
+    ...(result.expected === null
+      ? []
+      : [
+          [
+            'expected',
+            `${showScore(result.expected.score)}, 95 % ${showScore(result.expected.low)} to ${showScore(result.expected.high)} (leaderboard)`,
+          ],
+        ]),
     [
       'stand-in',
       leaderboard === null ? 'not scored' : `public ${showScore(leaderboard.public)}, private ${showScore(leaderboard.private)}`,

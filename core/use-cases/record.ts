@@ -196,6 +196,7 @@ function summarize(report: Manifest | BestRecord): Omit<JobResult, 'attempt' | '
     direction: report.direction,
     metricIsProxy: report.metricIsProxy,
     trust: report.trust,
+    expected: report.expected,
     valid: true,
     solutions: report.solutions,
     bestSolution: report.bestSolution,

@@ -76,6 +76,7 @@ function buildResult(job: Job): ResultView['result'] {
     metric_is_proxy: result.metricIsProxy,
     trust: result.trust,
     cv: result.cv,
+    expected: result.expected,
     leaderboard: result.leaderboard,
     solutions: result.solutions,
     best_solution: result.bestSolution,

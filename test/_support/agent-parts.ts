@@ -106,6 +106,10 @@ export function createScriptedHarness(
       weights: members.map((member) => ({ solution: member, weight: 1 / members.length })),
       nested: true,
     }),
+    expect_score: ({ solution, candidates }) => {
+      const { score = 0 } = evaluations.get(solution) ?? {};
+      return { expected: { score, low: score - 0.2, high: score + 0.2, selection: 0, candidates: candidates.length } };
+    },
     write_submission: async ({ solution, path }) => {
       const body = `id,y\n1,${evaluations.get(solution)?.score}\n`;
       await writeFile(path, body);

@@ -24,6 +24,7 @@ const RESULT: JobResult = {
   metric: 'mae',
   direction: 'minimize',
   metricIsProxy: false,
+  expected: { score: 1, low: 0, high: 2 },
   trust: { verdict: 'unverified', reasons: ['look here'] },
   valid: true,
   solutions: 1,

@@ -55,12 +55,19 @@ def fold_score(task: Task, rows: NDArray[np.int64], scores: Array) -> float | No
         return None
 
 
-def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measured:
-    """Decodes each fold with parameters chosen on the others and measures it. `oof`: (n_train, columns), NaN where not validated."""
-    fits = METRICS[task.metric_id].needs == "label" and is_raw
+@dataclass(frozen=True)
+class Decoded:
+    """`values` (n_train, columns) and `labels` (n_train) a target, as the competition's format would hold them; -1 where not validated."""
+
+    values: Array
+    labels: list[NDArray[np.int64]]
+
+
+def decode(task: Task, folds: Folds, oof: Array, is_raw: bool) -> Decoded:
+    """Decodes each fold with parameters chosen on the others. `oof`: (n_train, columns), NaN where not validated."""
+    fits = _fits_decoder(task, is_raw)
     labels = [np.full(task.n_train, -1, dtype=np.int64) for _ in task.layout.targets]
     values = oof.copy()
-    validated = np.flatnonzero(folds.vector >= 0)
     for fold in range(folds.count):
         rows = folds.validation_rows(fold)
         others = np.flatnonzero((folds.vector >= 0) & (folds.vector != fold)) if folds.count > 1 else rows
@@ -68,6 +75,14 @@ def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measu
         for label, decided in zip(labels, apply_labels(decoder, task.layout, oof[rows]), strict=True):
             label[rows] = decided
         values[rows] = apply_values(decoder, task.layout, oof[rows])
+    return Decoded(values, labels)
+
+
+def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measured:
+    """Decodes nested and measures. `oof`: (n_train, columns), NaN where not validated."""
+    decoded = decode(task, folds, oof, is_raw)
+    values, labels = decoded.values, decoded.labels
+    validated = np.flatnonzero(folds.vector >= 0)
 
     def score_rows(rows: NDArray[np.int64]) -> float:
         return measure(task.metric_id, task.layout, [t[rows] for t in task.truth], values[rows], [label[rows] for label in labels])
@@ -79,7 +94,7 @@ def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measu
         except metrics.Undefined:
             fold_scores.append(float("nan"))
     known = np.array([s for s in fold_scores if np.isfinite(s)])
-    final = _decoder(task, validated, oof, fits)
+    final = _decoder(task, validated, oof, _fits_decoder(task, is_raw))
     if is_pooled(task, folds):
         score = score_rows(validated)
         low, high, error = _bootstrap(task, folds, score_rows, validated)
@@ -88,6 +103,10 @@ def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measu
     error = float(known.std(ddof=1) / np.sqrt(len(known)))
     half = error * _t_quantile(len(known) - 1)
     return Measured(score, score - half, score + half, error, known.tolist(), "mean-of-folds", final)
+
+
+def _fits_decoder(task: Task, is_raw: bool) -> bool:
+    return METRICS[task.metric_id].needs == "label" and is_raw
 
 
 def _decoder(task: Task, rows: NDArray[np.int64], oof: Array, fits: bool) -> Decoder:

@@ -18,6 +18,7 @@ from . import state as state_part
 from .checks import Check, check
 from .data_checks import check_data
 from .errors import BadOutput, Refused
+from .expected import expect_score
 from .folds import Folds, make_folds
 from .metric_table import METRICS
 from .profile import Competition, make_profile
@@ -194,6 +195,17 @@ class Session:
         self._solutions[solution] = new
         weights = [{"solution": m, "weight": round(float(w), 6)} for m, w in zip(members, made.weights, strict=True)]
         return {"evaluation": new.evaluation, "weights": weights, "nested": True}
+
+    def expect_score(self, solution: int, candidates: list[int]) -> dict[str, Any]:
+        """What the leaderboard should say of a finished solution that was chosen from the candidates, itself among them."""
+        task, folds = self._need_task(), self._need_folds(None)
+        kept = [self._need_solution(c) for c in candidates]
+        if solution not in candidates or len(set(candidates)) != len(candidates) or any(k.evaluation is None for k in kept):
+            raise Refused("the candidates must be finished solutions, each once, and the chosen one among them")
+        chosen = kept[candidates.index(solution)]
+        measured = evaluate_part.evaluate(task, folds, chosen.oof, chosen.is_raw)
+        expected = expect_score(task, folds, kept, candidates.index(solution), measured)
+        return {"expected": None if expected is None else expected.reply()}
 
     def write_submission(self, solution: int, path: str) -> dict[str, Any]:
         """Decodes, writes atomically, validates what was written."""

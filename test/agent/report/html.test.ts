@@ -43,6 +43,7 @@ const evidence: Evidence = {
   best: { ...makeSolution(1), programSha256: null, weights: [] },
   submission: { sha256: 'a', bytes: 1, checks: [] },
   solutions: [makeSolution(1), makeSolution(2), makeSolution(3, { state: 'failed', score: null, failure: HOSTILE })],
+  expected: { score: 0.5, low: 0.4, high: 0.6, selection: 0.01, candidates: 2 },
   leaderboard: { public: 0.5, private: null, ref: null },
   data: [],
   versions: { python: HOSTILE },
