@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .column_types import parse_numbers
 from .errors import BadInput, shown
 from .file_bytes import read_bytes
-from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS
+from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS, RANK_METRICS
 from .profile import Competition, join_keys
 from .submission import class_texts
 from .table_format import decode_text
@@ -19,6 +18,7 @@ from .tables import TextTable, read_table
 from .task import Task
 
 Checks = list[dict[str, Any]]
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 WARNING = "warning: "
 """Checks whose name starts so never make a file invalid."""
 
@@ -98,10 +98,12 @@ def _check_ids(task: Task, table: TextTable, checks: Checks) -> None:
 
 
 def _numbers(table: TextTable, column: str) -> np.ndarray:
-    parsed = parse_numbers(table.column(column), table.format.decimal)
-    if parsed is None:
-        return np.full(table.rows, np.nan)
-    return pc.cast(parsed, pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    """(rows,) float64; NaN in every cell that is no finite decimal number, and only there."""
+    text = pc.utf8_trim_whitespace(table.column(column))
+    if table.format.decimal == ",":
+        text = pc.replace_substring(text, ",", ".")
+    kept = pc.if_else(pc.fill_null(pc.match_substring_regex(text, _NUMBER), False), text, pa.scalar(None, pa.string()))
+    return pc.cast(kept, pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _check_values(task: Task, competition: Competition, table: TextTable, column: str, position: int, checks: Checks) -> None:
@@ -139,6 +141,9 @@ def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks
     if sample is not None and sample.rows == table.rows and all(c in sample.columns for c in columns):
         copied = all(sample.column(c).to_pylist() == table.column(c).to_pylist() for c in columns)
         _add(checks, f"{WARNING}not the sample", not copied, "equal to the sample submission" if copied else "differs from the sample")
+    if schema["form"] in ("value", "probability") and not constant and task.metric_id not in RANK_METRICS:
+        for column, target, truth in zip(columns, task.layout.targets, task.truth, strict=True):
+            _warn_of_mean(table, column, truth, checks, target.classes is not None)
     if schema["form"] == "label" and not constant:
         for i, (column, target) in enumerate(zip(columns, task.layout.targets, strict=True)):
             shares = np.bincount(task.truth[i], minlength=len(target.classes or [])) / task.n_train
@@ -149,3 +154,14 @@ def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks
             )
             far = max((abs(counts.get(t, 0) / table.rows - s) for t, s in zip(texts, shares, strict=True)), default=0.0)
             _add(checks, f"{WARNING}class shares of {shown(column)}", far <= 0.25, f"largest distance to the training shares: {far:.2f}")
+
+
+def _warn_of_mean(table: TextTable, column: str, truth: np.ndarray, checks: Checks, is_class: bool) -> None:
+    """Predictions whose mean is far from the training labels': a share off by 0.25, or numbers off by their own standard deviation."""
+    values = _numbers(table, column)
+    if not np.isfinite(values).all():
+        return
+    unit = 0.25 if is_class else float(np.std(truth))
+    far = abs(float(values.mean()) - float(np.mean(truth)))
+    detail = f"the mean is {values.mean():.4g}, that of the training labels {np.mean(truth):.4g}"
+    _add(checks, f"{WARNING}mean of {shown(column)}", far <= unit, detail)
