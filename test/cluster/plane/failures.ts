@@ -8,13 +8,13 @@ import { assertInvariants } from './faults.ts';
 
 const PATIENCE_MS = 420_000;
 
-/** The pod of a job's attempt, once its agent is at work. */
+/** The pod of a job's attempt, once its agent is at work. An agent can be heard before the kubelet has said that its pod runs. */
 async function findRunningPod(plane: DeployedPlane, id: string): Promise<string> {
   await plane.waitForJob(id, 'the job to run', (job) => job.status === 'running');
-  const { items } = await plane.api.core.listNamespacedPod({ namespace: 'runs', labelSelector: `${LABELS.jobId}=${id}` });
-  const name = items.find(({ status }) => status?.phase === 'Running')?.metadata?.name;
-  if (name === undefined) throw new Error(`job ${id} runs without a pod`);
-  return name;
+  return waitUntil(`the pod of job ${id} to run`, async () => {
+    const { items } = await plane.api.core.listNamespacedPod({ namespace: 'runs', labelSelector: `${LABELS.jobId}=${id}` });
+    return items.find(({ status }) => status?.phase === 'Running')?.metadata?.name;
+  });
 }
 
 /** What the cluster does to an attempt, seen through the whole plane: its state, its reason, and whether it is tried again. */
