@@ -175,7 +175,7 @@ export const Evaluation = z.object({
 });
 export type Evaluation = z.infer<typeof Evaluation>;
 
-/** What the leaderboard should say: corrected for the choice among candidates, with a 95 % interval for a test set of this size. */
+/** What the leaderboard should say: corrected for the choice among candidates, with a 95 % interval for half of the test rows. */
 export const Expected = Score.extend({ selection: z.number(), candidates: z.int() });
 export type Expected = z.infer<typeof Expected>;
 

@@ -26,7 +26,7 @@ _Z95 = 1.96
 
 @dataclass(frozen=True)
 class Expected:
-    """`score` with its 95 % interval for a test set of this size; `selection`: what choosing had added to the measured score."""
+    """`score` with its 95 % interval for half of the test rows; `selection`: what choosing had added to the measured score."""
 
     score: float
     low: float
@@ -49,10 +49,11 @@ def expect_score(task: Task, folds: Folds, candidates: list[Solution], chosen: i
         return None
     winners, own, left = (np.array(column) for column in zip(*found, strict=True))
     selection = float(np.mean(winners - own)) if len(candidates) > 1 else 0.0
-    # The spread over rows left out, as if as many had been scored as there are: of the folds' rows, and of the test's.
+    # The spread over rows left out, as if as many had been scored as there are: of the folds' rows, and of a part of the test's. No score on a
+    # leaderboard is over all of them; the larger part has at least half.
     spread = float(np.std(own, ddof=1))
     of_folds = max(measured.standard_error, spread * np.sqrt(left.mean() / len(validated)))
-    of_test = spread * np.sqrt(left.mean() / max(task.n_test, 1))
+    of_test = spread * np.sqrt(left.mean() / max(task.n_test / 2, 1))
     half = _Z95 * float(np.hypot(of_folds, of_test))
     score = measured.score + selection
     return Expected(score, score - half, score + half, 0.0 - selection, len(candidates))
