@@ -155,7 +155,7 @@ const ResultBody = z.object({
   metric: z.string().nullable(),
   direction: Direction.nullable(),
   metric_is_proxy: z.boolean(),
-  trust: Trust.nullable().meta({ description: 'How far the score can be trusted: see the guide.' }),
+  trust: Trust.nullable().meta({ description: 'How far the score can be trusted, and why not further (docs/trust.md).' }),
   cv: Score.nullable(),
   expected: Score.nullable().meta({ description: 'What the leaderboard should say: corrected for the choice among solutions.' }),
   leaderboard: z.object({ public: z.number().nullable(), private: z.number().nullable(), ref: z.string().nullable() }).nullable(),

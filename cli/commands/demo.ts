@@ -7,7 +7,7 @@ import type { CommandContext } from '../context.ts';
 import type { JobView, ResultView } from '../wire.ts';
 import { CliError, EXIT_CODES, exitCodeForState } from '../exit-codes.ts';
 import { ServiceClient } from '../client.ts';
-import { ProgressLine, formatScore, formatSeconds } from '../output.ts';
+import { ProgressLine, formatScore, formatSeconds, stripControls } from '../output.ts';
 import { saveResultFile } from './result.ts';
 
 interface DemoFlags {
@@ -130,7 +130,7 @@ function describeResult(result: NonNullable<ResultView['result']>): string[][] {
       'stand-in',
       leaderboard === null ? 'not scored' : `public ${showScore(leaderboard.public)}, private ${showScore(leaderboard.private)}`,
     ],
-    ...(result.trust == null ? [] : [['trust', [result.trust.verdict, ...result.trust.reasons].join(': ')]]),
+    ...(result.trust == null ? [] : [['trust', [result.trust.verdict, ...result.trust.reasons.map(stripControls)].join(': ')]]),
     ['first file', `valid after ${formatSeconds(result.first_valid_seconds ?? 0)}`],
     ['solutions', `${result.solutions}${result.quality === 'fallback' ? ' (fallback: constants only)' : ''}`],
   ];

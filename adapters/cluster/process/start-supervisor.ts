@@ -62,14 +62,18 @@ export class SupervisorStarter {
   #prepareSpare(): void {
     this.#timer = null;
     if (this.#isClosed || this.#spare !== null) return;
-    const spare = this.#spawn();
-    this.#spare = spare;
-    const forget = () => {
-      if (this.#spare === spare) this.#spare = null;
-    };
-    // A machine that has no place for a spare gets no spare: the next run's start tells what is wrong.
-    spare.once('error', forget);
-    spare.once('exit', forget);
+    // A machine that has no place for a spare gets no spare, now or a moment later: the next run's start tells what is wrong.
+    try {
+      const spare = this.#spawn();
+      this.#spare = spare;
+      const forget = () => {
+        if (this.#spare === spare) this.#spare = null;
+      };
+      spare.once('error', forget);
+      spare.once('exit', forget);
+    } catch {
+      this.#spare = null;
+    }
   }
 
   #spawn(): ChildProcess {

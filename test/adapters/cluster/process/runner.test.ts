@@ -1,4 +1,4 @@
-import { cp, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { createProcessRunner } from '#adapters/cluster/process/runner.ts';
@@ -180,4 +180,21 @@ test('a spare that was killed is not missed', async (t) => {
   const order = harness.orderScript('exit.sh', ['0']);
   await harness.runner.create(order);
   t.like(await waitForRun(harness.runner, order.jobName, isEnded), { phase: 'succeeded' });
+});
+
+test('a machine with no place for a spare refuses a run for now, and nothing else happens', async (t) => {
+  const harness = await setUpProcesses(t);
+  const spareDir = join(harness.dir, '.supervisors');
+  await waitUntil('a spare', async () => (await listProcessesOf(spareDir)).length === 1);
+  await rm(spareDir, { recursive: true });
+  const first = harness.orderScript('exit.sh', ['0']);
+  await harness.runner.create(first);
+  // Longer than the pause before the next spare, whose start fails meanwhile.
+  await waitForRun(harness.runner, first.jobName, isEnded);
+  const second = harness.orderScript('exit.sh', ['0']);
+  await waitUntil('the runner to be out of supervisors', async () => (await listProcessesOf(spareDir)).length === 0);
+  await t.throwsAsync(harness.runner.create(second), { instanceOf: RunnerError, message: /the machine could not take/ });
+  await mkdir(spareDir);
+  await harness.runner.create(second);
+  t.like(await waitForRun(harness.runner, second.jobName, isEnded), { phase: 'succeeded' });
 });
