@@ -179,6 +179,19 @@ export type Evaluation = z.infer<typeof Evaluation>;
 export const Expected = Score.extend({ selection: z.number(), candidates: z.int() });
 export type Expected = z.infer<typeof Expected>;
 
+/** `control`: nothing changed; `fresh`: other seed and ids; `mirrored`: opposite labels. */
+export const ProbeKind = z.enum(['control', 'fresh', 'mirrored']);
+export type ProbeKind = z.infer<typeof ProbeKind>;
+
+/** How a probe ended: with an output, or not; `is_fault`: by the program's own doing. */
+export const ProbeOutcome = z.object({
+  kind: ProbeKind,
+  out_dir: z.string().nullable(),
+  failure: z.string().nullable(),
+  is_fault: z.boolean(),
+});
+export type ProbeOutcome = z.infer<typeof ProbeOutcome>;
+
 export const BlendReply = z.object({
   evaluation: Evaluation,
   weights: z.array(z.object({ solution: z.int(), weight: z.number() })),
@@ -230,6 +243,18 @@ export const HARNESS_METHODS = {
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
   /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */
   blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1) }), result: BlendReply },
+  /** Whether a generated program may run; `reason` says why not: it carries what looks like answers. */
+  check_program: { params: z.object({ path: z.string() }), result: z.object({ reason: z.string().nullable() }) },
+  /** Folders of the probes of a finalist; `generated`: the program was not written by us. */
+  cut_probes: {
+    params: z.object({ generated: z.boolean() }),
+    result: z.object({ probes: z.array(z.object({ kind: ProbeKind, run: RunFolders })).min(1) }),
+  },
+  /** The evaluation with what the probes say. */
+  judge_probes: {
+    params: z.object({ solution: z.int(), generated: z.boolean(), outcomes: z.array(ProbeOutcome) }),
+    result: Evaluation,
+  },
   /** The score to expect on the leaderboard; null where rows are too few to say. `candidates`: all that could have been chosen. */
   expect_score: {
     params: z.object({ solution: z.int(), candidates: z.array(z.int()).min(1) }),
@@ -247,6 +272,8 @@ export const HARNESS_METHODS = {
   load_state: { params: z.object({ path: z.string() }), result: z.object({ evaluations: z.array(Evaluation) }) },
 } as const;
 export type HarnessMethod = keyof typeof HARNESS_METHODS;
+/** What a method answers. */
+export type HarnessResultOf<M extends HarnessMethod> = z.infer<(typeof HARNESS_METHODS)[M]['result']>;
 
 /** One reply line. `code` `bad-input` = the competition's files are at fault (final), `refused` = the request, `bug` = ours. */
 export const HarnessReply = z.union([

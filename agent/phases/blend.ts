@@ -1,6 +1,6 @@
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
-import { isSuspect } from '../search/scoreboard.ts';
+import { isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import type { Search } from '../search/search.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { callHarness } from '../context.ts';
@@ -9,7 +9,9 @@ import { considerBest, finishGraded, startSolution } from '../search/search.ts';
 /** Blends what was graded; the blend is one more solution, with several parents, and best only if its nested score is better. */
 export async function blendSolutions(run: RunContext, task: Task, search: Search): Promise<void> {
   const isMember = ({ kind }: GradedSolution) => kind === 'recipe' || kind === 'generated';
-  const members = [...search.board.graded.values()].filter((solution) => isMember(solution) && !isSuspect(solution));
+  const members = [...search.board.graded.values()].filter(
+    (solution) => isMember(solution) && !isSuspect(solution) && !lacksProbes(solution),
+  );
   if (members.length < 2 || run.deadline.remainingS() < 2) return;
   run.voice.update({ message: `blending ${members.length} solutions` });
   try {

@@ -8,6 +8,8 @@ import { callHarness, isStop, throwIfStopped } from '../context.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { HarnessFailure } from '../harness-port.ts';
 import { considerBest, finishFailed, finishGraded, startSolution } from '../search/search.ts';
+import { isImprovement, isSuspect } from '../search/scoreboard.ts';
+import { probeFinalist } from './verify.ts';
 import { runFolds } from '../search/run-folds.ts';
 import { storeSolutionFile } from '../search/keep.ts';
 
@@ -43,13 +45,16 @@ async function trySolution(run: RunContext, task: Task, search: Search, planned:
   const { number, recipe } = planned;
   const program = { recipe: recipe.name, sha256: recipe.sha256, params: { ...recipe.params } };
   const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(recipe.program));
-  const draft = await startSolution(run, search, { number, title: recipe.title, kind: 'recipe', parents: [], codeKey }, program);
-  if (planned.skip !== null) return finishFailed(run, search, draft, { failure: planned.skip, seconds: 0, log: '' });
+  const isGenerated = recipe.origin === 'generated';
+  const kind = isGenerated ? ('generated' as const) : ('recipe' as const);
+  const draft = await startSolution(run, search, { number, title: recipe.title, kind, parents: [], codeKey }, program);
+  const skip = planned.skip ?? (isGenerated ? await refuseGenerated(run, recipe.program) : null);
+  if (skip !== null) return finishFailed(run, search, draft, { failure: skip, seconds: 0, log: '' });
   const startS = run.deadline.elapsedS();
   let folds: FoldsOutcome;
   let evaluation: Evaluation;
   try {
-    const isFirstModel = ![...search.board.graded.values()].some(({ kind }) => kind !== 'baseline');
+    const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
     folds = await runFolds(run, task, { number, path: recipe.program, params: recipe.params, isFirstModel });
     const seconds = run.deadline.elapsedS() - startS;
     if (folds.failure !== null) return await finishFailed(run, search, draft, { failure: folds.failure, seconds, log: folds.log });
@@ -61,8 +66,20 @@ async function trySolution(run: RunContext, task: Task, search: Search, planned:
     return finishFailed(run, search, draft, { failure: `could not be graded: ${error.message}`, seconds, log: '' });
   }
   const seconds = run.deadline.elapsedS() - startS;
-  const graded = await finishGraded(run, search, draft, { evaluation, seconds, log: folds.log, weights: [] });
+  let graded = await finishGraded(run, search, draft, { evaluation, seconds, log: folds.log, weights: [] });
+  const { slowestFoldS } = folds;
+  search.programs.set(number, { number, path: recipe.program, params: recipe.params, isGenerated, slowestFoldS });
+  const wouldBeBest = !isSuspect(graded) && isImprovement(task.metric, graded, search.keeper.best?.solution ?? null);
+  if (isGenerated && wouldBeBest) graded = await probeFinalist(run, task, search, graded);
   await considerBest(run, task, search, graded);
+}
+
+/** Why a generated program is not run: the sandbox does not hold, or it carries what looks like answers. */
+async function refuseGenerated(run: RunContext, path: string): Promise<string | null> {
+  const { generatedCode } = run.sandbox;
+  if (!generatedCode.accepted) return `generated code is not run here: ${generatedCode.reason}`;
+  const { reason } = await callHarness(run, 'check_program', { path });
+  return reason === null ? null : `the program is refused: ${reason}`;
 }
 
 function addNote(run: RunContext, text: string): void {

@@ -3,7 +3,7 @@ import type { RunContext } from '../context.ts';
 import type { Search } from '../search/search.ts';
 import { callHarness } from '../context.ts';
 import { formatScore } from '../search/keep.ts';
-import { isSuspect } from '../search/scoreboard.ts';
+import { isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import { HarnessFailure } from '../harness-port.ts';
 
 const LEAST_SECONDS = 3;
@@ -12,7 +12,7 @@ const LEAST_SECONDS = 3;
 export async function expectScore(run: RunContext, search: Search): Promise<Expected | null> {
   const best = search.keeper.best?.solution;
   if (best === undefined || best.kind === 'baseline' || run.deadline.remainingS() < LEAST_SECONDS) return null;
-  const candidates = [...search.board.graded.values()].filter((each) => each.kind !== 'baseline' && !isSuspect(each));
+  const candidates = [...search.board.graded.values()].filter((each) => each.kind !== 'baseline' && !isSuspect(each) && !lacksProbes(each));
   const params = { solution: best.number, candidates: candidates.map(({ number }) => number) };
   try {
     const { expected } = await run.stopwatch.measure('grade', () => callHarness(run, 'expect_score', params));

@@ -14,6 +14,7 @@ import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
 import { nameSubmission } from '../report/plain-csv.ts';
 import { submitToKaggle } from './submit.ts';
+import { verifyFinalists } from './verify.ts';
 import { writeEvidence } from '../report/evidence.ts';
 import { writeReport } from '../report/html.ts';
 
@@ -29,6 +30,7 @@ export async function finalize(stoppable: RunContext, task: Task, search: Search
   // A few seconds before the end, SIGTERM is answered by finishing: the grace is longer than that. Only waiting for Kaggle is cut short.
   const run: RunContext = { ...stoppable, signal: new AbortController().signal };
   run.voice.update({ stage: 'finalize', message: 'blending and checking the final file' });
+  await verifyFinalists(run, task, search);
   await blendSolutions(run, task, search);
   const best = search.keeper.best;
   if (best === null) throw new Error('there is no valid file to finish with');

@@ -24,8 +24,10 @@ const RecipesIndex = z.object({
   ),
 });
 
-/** One built-in program with one set of parameters: a candidate for a solution. `costRank` orders candidates, cheap first. */
+/** One program with one set of parameters: a candidate for a solution. `costRank` orders candidates, cheap first. */
 export interface Recipe {
+  /** Who wrote it. A generated program runs only where the sandbox holds, and is the best only after its probes. */
+  readonly origin: 'built-in' | 'generated';
   readonly name: string;
   readonly title: string;
   readonly program: string;
@@ -47,6 +49,7 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
       .update(await readFile(program))
       .digest('hex');
     recipes.push({
+      origin: 'built-in',
       name: recipe.name,
       title: recipe.title,
       program,

@@ -1,17 +1,17 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FoldGrade, RunFolders } from '../evaluate/harness-protocol.ts';
-import type { ExitClass, RunOutcome } from '../sandbox/sandbox.ts';
+import type { RunOutcome } from '../sandbox/sandbox.ts';
 import type { RunContext, Task } from '../context.ts';
 import { callHarness, throwIfStopped } from '../context.ts';
 import { cleanText } from '../log.ts';
+import { chooseRunsAtOnce, describeEnd, startRun } from './start-run.ts';
 import { makeRunPlace } from './run-place.ts';
 import type { RunPlace } from './run-place.ts';
 import { removeFolder } from '../remove-folder.ts';
 import { forEachLimited } from '#core/concurrency.ts';
 
 const MAX_LOG_CHARS = 512 * 1024;
-const MAX_SHARED_BYTES = 256 * 1024 * 1024;
 
 /** A program to be run over all folds. */
 export interface Program {
@@ -32,9 +32,6 @@ export interface FoldsOutcome {
   readonly log: string;
 }
 
-/** What a program may answer with (solution contract, section 1). */
-const ANSWERS = ['scores.csv', 'predictions.csv'];
-const MIN_TIMEOUT_MS = 1_000;
 /** What grading and files cost besides the runs, as a share of the runs. */
 const MARGIN = 1.15;
 /** A run over all labelled rows, against the slowest fold (solution contract, section 3). */
@@ -55,7 +52,7 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   await mkdir(home, { recursive: true });
   const work = createWork(run, task, { ...program, home });
   try {
-    await forEachLimited(task.folds.runs, chooseFoldsAtOnce(run, task), work.runOne);
+    await forEachLimited(task.folds.runs, chooseRunsAtOnce(run, task), work.runOne);
     const { final_run: final, refit_run: refit } = task.folds;
     if (work.failure() === null && final !== null) await work.runFinal(final);
     if (work.failure() === null && refit !== null) await work.runRefit(refit);
@@ -65,21 +62,8 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
   return work.outcome();
 }
 
-/**
- * Two folds with one thread each took half the processor time of one fold with two threads (measured on two cores), so folds share the
- * threads; large data go one at a time, since each run holds its own copy. So do runs on a volume of their own that nothing keeps from
- * reading each other: then the volume holds one run's files.
- */
-function chooseFoldsAtOnce(run: RunContext, task: Task): number {
-  const bytes = task.data.reduce((sum, file) => sum + file.bytes, 0);
-  const strangers = run.runsDir === null || run.sandbox.tier === 'isolated';
-  return bytes > MAX_SHARED_BYTES || !strangers ? 1 : Math.min(run.foldsAtOnce, run.threads);
-}
-
 function createWork(run: RunContext, task: Task, program: Program & { readonly home: string }) {
-  const atOnce = chooseFoldsAtOnce(run, task);
-  // The same for every run of a solution, the final one too (solution contract, section 1).
-  const threads = Math.max(1, Math.floor(run.threads / atOnce));
+  const atOnce = chooseRunsAtOnce(run, task);
   const grades: FoldGrade[] = [];
   let failure: string | null = null;
   let trainS = 0;
@@ -104,7 +88,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     try {
       const outcome = await train(folders, place);
       if (outcome.exitClass === 'ok') await take(place.outDir);
-      else fail(`${folders.run_id}: ${describeOutcome(outcome)}`);
+      else fail(`${folders.run_id}: ${describeEnd(outcome)}`);
     } finally {
       await place.remove();
     }
@@ -114,7 +98,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   };
   const train = async (folders: RunFolders, place: RunPlace): Promise<RunOutcome> => {
     const outcome = await run.stopwatch.measure('train', () =>
-      startRun(run, task, program, { folders, place, threads, atOnce, keepOutput }),
+      startRun(run, task, program.path, { place, seed: task.seed, onOutput: (chunk) => keepOutput(folders.run_id, chunk) }),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
@@ -173,57 +157,6 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
       trainS: Math.round(trainS * 1000) / 1000,
     }),
   };
-}
-
-async function startRun(
-  run: RunContext,
-  task: Task,
-  program: Program,
-  given: {
-    readonly folders: RunFolders;
-    readonly place: RunPlace;
-    readonly threads: number;
-    readonly atOnce: number;
-    readonly keepOutput: (runId: string, chunk: string) => void;
-  },
-): Promise<RunOutcome> {
-  const { place } = given;
-  return run.sandbox.run({
-    program: program.path,
-    trainDir: place.trainDir,
-    predictDir: place.predictDir,
-    outDir: place.outDir,
-    scratchDir: place.scratchDir,
-    paramsFile: place.paramsFile,
-    answers: ANSWERS,
-    seed: task.seed,
-    threads: given.threads,
-    timeoutMs: Math.max(MIN_TIMEOUT_MS, run.deadline.workS() * 1000),
-    // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
-    memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / given.atOnce),
-    onOutput: (chunk) => given.keepOutput(given.folders.run_id, chunk),
-    signal: run.signal,
-  });
-}
-
-const WORDS: Readonly<Record<ExitClass, string>> = {
-  ok: 'ended well',
-  syntax: 'the program has a syntax error',
-  import: 'the program needs a package that is not here',
-  data: 'the program could not read the data',
-  contract: 'the program did not answer as it has to',
-  timeout: 'ran out of time',
-  oom: 'ran out of memory',
-  disk: 'wrote more than it may',
-  killed: 'was killed',
-  blocked: 'the program tried what it may not do',
-  stopped: 'was stopped',
-  crashed: 'the program failed',
-};
-
-function describeOutcome(outcome: RunOutcome): string {
-  const last = outcome.tail.trim().split('\n').at(-1)?.trim().slice(0, 300) ?? '';
-  return `${WORDS[outcome.exitClass]}${outcome.frame === null ? '' : `, ${outcome.frame}`}${last === '' ? '' : ` (${last})`}`;
 }
 
 /** Takes write permission from the run folders: programs only read them. */

@@ -16,8 +16,8 @@ export interface RunPlace {
 }
 
 /**
- * Makes the folder of one run, for this user alone. With a `runsDir` (a volume that the runner mounts) the run's data are copied there for
- * the run's time only, under a name that says nothing: other folds' training data hold this fold's answers and stay away from that volume.
+ * Makes the folder of one run, for this user alone, under a name that says nothing: the program sees it. With a `runsDir` (a volume that the runner mounts) the run's data are copied there for
+ * the run's time only: other folds' training data hold this fold's answers and stay away from that volume.
  */
 export async function makeRunPlace(options: {
   readonly homeDir: string;
@@ -26,7 +26,7 @@ export async function makeRunPlace(options: {
   readonly params: Readonly<Record<string, unknown>>;
 }): Promise<RunPlace> {
   const { homeDir, runsDir, folders } = options;
-  const dir = runsDir === null ? join(homeDir, folders.run_id) : join(runsDir, randomBytes(12).toString('hex'));
+  const dir = join(runsDir ?? homeDir, randomBytes(12).toString('hex'));
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const paramsFile = join(dir, 'params.json');
   const [outDir, scratchDir] = [join(dir, 'out'), join(dir, 'scratch')];

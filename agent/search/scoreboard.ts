@@ -60,11 +60,19 @@ export function isSuspect({ report }: Pick<GradedSolution, 'report'>): boolean {
   return report.trust?.verdict === 'suspect';
 }
 
-/** The best of all graded solutions that are not suspect, by score alone; ties go to the earlier one. */
+/** The check that only a probe on opposite labels makes; the harness names it so. */
+const PROBED = 'learns what it is given';
+
+/** A generated program that nobody knows to be without answers in it: not to be chosen, not to be blended. */
+export function lacksProbes({ kind, report }: Pick<GradedSolution, 'kind' | 'report'>): boolean {
+  return kind === 'generated' && !report.checks.some(({ name }) => name === PROBED);
+}
+
+/** The best of all graded solutions that may be chosen, by score alone; ties go to the earlier one. */
 export function findBestByScore(board: Scoreboard, metric: FixedMetric, kinds: readonly SolutionReport['kind'][]): GradedSolution | null {
   let best: GradedSolution | null = null;
   for (const solution of board.graded.values()) {
-    if (!kinds.includes(solution.kind) || isSuspect(solution)) continue;
+    if (!kinds.includes(solution.kind) || isSuspect(solution) || lacksProbes(solution)) continue;
     if (best === null || compareScores(metric, solution.score, best.score) > 0) best = solution;
   }
   return best;

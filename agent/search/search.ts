@@ -3,9 +3,10 @@ import type { JournalFact } from '../journal/entries.ts';
 import type { Keeper } from './keep.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
+import type { MeasuredProgram } from './probe.ts';
 import type { SolutionReport } from '#core/report.ts';
 import { callHarness } from '../context.ts';
-import { createScoreboard, findBestByScore, isImprovement, isSuspect, toScore } from './scoreboard.ts';
+import { createScoreboard, findBestByScore, isImprovement, isSuspect, lacksProbes, toScore } from './scoreboard.ts';
 import { formatScore, loadState, saveState, shortenReport, storeBest, storeSolutionFile } from './keep.ts';
 
 /** What an attempt has tried, and the best valid file that came of it. */
@@ -14,11 +15,14 @@ export interface Search {
   readonly keeper: Keeper;
   /** Weights of the blend, once there is one. */
   weights: readonly { readonly solution: number; readonly weight: number }[];
+  /** The programs of the graded solutions, to run them once more. */
+  readonly programs: Map<number, MeasuredProgram>;
 }
 
 /** Starts with what earlier attempts finished (when it is still of this task), then makes sure of a valid file: the constant baseline. */
 export async function beginSearch(run: RunContext, task: Task, resumable: boolean): Promise<Search> {
-  const search: Search = { board: createScoreboard(), keeper: { best: null, firstValidSeconds: null }, weights: [] };
+  const keeper: Keeper = { best: null, firstValidSeconds: null };
+  const search: Search = { board: createScoreboard(), keeper, weights: [], programs: new Map() };
   if (resumable) await adoptFinished(run, search);
   if (!search.board.graded.has(0)) await runBaseline(run, search);
   const best = findBestByScore(search.board, task.metric, ['recipe', 'generated']);
@@ -34,10 +38,27 @@ async function adoptFinished(run: RunContext, search: Search): Promise<void> {
   for (const [number, { report, state }] of run.earlier.finished) {
     if (report.kind === 'blend') continue;
     if (report.state === 'failed') search.board.reports.set(number, report);
-    else if (report.score !== null && state !== null && (await loadState(run, state))) addGraded(search, report, report.score.score);
-    else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
+    else if (report.score !== null && state !== null && (await loadState(run, state))) {
+      addGraded(search, report, report.score.score);
+      rememberProgram(run, search, report);
+    } else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
   }
   if (search.board.reports.size > 0) run.log.info(`going on with ${search.board.reports.size} finished solutions of earlier attempts`);
+}
+
+/** The program of a solution that an earlier attempt measured, if it is still among the candidates. */
+function rememberProgram(run: RunContext, search: Search, { number, foldScores, seconds }: SolutionReport): void {
+  const started = run.earlier.started.get(number)?.program;
+  const recipe = run.recipes.find(({ name, sha256 }) => name === started?.recipe && sha256 === started.sha256);
+  if (recipe === undefined) return;
+  const slowestFoldS = seconds / Math.max(1, foldScores.length);
+  search.programs.set(number, {
+    number,
+    path: recipe.program,
+    params: recipe.params,
+    isGenerated: recipe.origin === 'generated',
+    slowestFoldS,
+  });
 }
 
 async function runBaseline(run: RunContext, search: Search): Promise<void> {
@@ -133,15 +154,51 @@ export async function finishGraded(
 /** Makes the solution the best when it is better beyond noise and its file is valid. */
 export async function considerBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
   if (isSuspect(graded)) return sayWhySuspect(run, graded);
+  if (lacksProbes(graded)) return;
   if (!isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) return;
   const problem = await storeBest(run, task, search.keeper, search.board, graded);
-  if (problem === null) return;
+  if (problem !== null) await dropInvalid(run, search, graded, problem);
+}
+
+/** A solution whose file is not valid is none. */
+async function dropInvalid(run: RunContext, search: Search, graded: GradedSolution, problem: string): Promise<void> {
   search.board.graded.delete(graded.number);
   const report = { ...graded.report, state: 'failed' as const, failure: problem };
   search.board.reports.set(graded.number, report);
   run.log.warn(`solution ${graded.number}: ${problem}`);
   await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null });
   run.voice.update({}, report);
+}
+
+/** Keeps what the probes added to a solution's evaluation: scores for resuming, the evaluation, the journal, the word. */
+export async function reviseGraded(
+  run: RunContext,
+  search: Search,
+  graded: GradedSolution,
+  evaluation: Evaluation,
+): Promise<GradedSolution> {
+  const { number } = graded;
+  await storeSolutionFile(run, number, 'evaluation-probed.json', `${JSON.stringify(evaluation, null, 2)}\n`);
+  const state = await run.stopwatch.measure('store', () => saveState(run, number));
+  const report = shortenReport({ ...graded.report, checks: evaluation.checks, trust: evaluation.trust });
+  await run.journal.append({ type: 'solution-finished', report, standardError: evaluation.standard_error, weights: [], state });
+  run.voice.update({}, report);
+  const revised = addGraded(search, report, graded.score);
+  const { best } = search.keeper;
+  if (best?.solution.number === number) search.keeper.best = { ...best, solution: revised };
+  if (isSuspect(revised)) sayWhySuspect(run, revised);
+  return revised;
+}
+
+/** The best file is of a solution that turned out suspect: the next best takes its place, at worst the constant. */
+export async function demoteBest(run: RunContext, task: Task, search: Search): Promise<void> {
+  for (;;) {
+    const next = findBestByScore(search.board, task.metric, ['recipe', 'generated']) ?? search.board.graded.get(0);
+    if (next === undefined) throw new Error('there is no solution left that could be the best');
+    const problem = await storeBest(run, task, search.keeper, search.board, next);
+    if (problem === null) return;
+    await dropInvalid(run, search, next, problem);
+  }
 }
 
 function sayWhySuspect(run: RunContext, { number, title, report }: GradedSolution): void {

@@ -106,6 +106,9 @@ export function createScriptedHarness(
       weights: members.map((member) => ({ solution: member, weight: 1 / members.length })),
       nested: true,
     }),
+    check_program: () => ({ reason: null }),
+    cut_probes: async () => ({ probes: [{ kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] }),
+    judge_probes: ({ solution }) => evaluations.get(solution) ?? finish(solution, []),
     expect_score: ({ solution, candidates }) => {
       const { score = 0 } = evaluations.get(solution) ?? {};
       return { expected: { score, low: score - 0.2, high: score + 0.2, selection: 0, candidates: candidates.length } };
@@ -181,7 +184,16 @@ export async function makeRecipes(dir: string, scores: readonly number[]): Promi
       await writeFile(program, `# recipe ${index + 1}\n`);
       const name = `recipe-${index + 1}`;
       const suits = { targetTypes: ['regression'], modalities: ['tabular'], maxTrainRows: 1000 };
-      return { name, title: `Recipe ${index + 1}`, program, sha256: sha256(name), params: { score }, costRank: index, ...suits };
+      return {
+        origin: 'built-in',
+        name,
+        title: `Recipe ${index + 1}`,
+        program,
+        sha256: sha256(name),
+        params: { score },
+        costRank: index,
+        ...suits,
+      };
     }),
   );
 }

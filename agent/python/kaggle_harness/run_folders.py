@@ -1,8 +1,10 @@
 """Writes what one run may see: TRAIN_DIR with labels, PREDICT_DIR without. Same task, same folds: same bytes."""
 
+import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,19 @@ class Run:
         }
 
 
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is to hold. `labels`: one array a target over `train`; `change`: what is done to the table of PREDICT before it is written."""
+
+    run_id: str
+    fold: int | None
+    train: NDArray[np.int64]
+    predict: NDArray[np.int64]
+    predict_kind: str
+    labels: list[NDArray[Any]]
+    change: Callable[[pa.Table, np.random.Generator], pa.Table] | None = None
+
+
 def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
     """Writes the folders of one fold (None = the final run over all labelled rows) and returns who is who in them."""
     run_id = "final" if fold is None else f"fold-{fold}"
@@ -58,18 +73,25 @@ def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
         predict = np.concatenate([folds.validation_rows(fold), tests])
     else:
         train, kind, predict = folds.training_rows(fold, task.times), "validation", folds.validation_rows(fold)
-    rng = random_of(task, "run", folds.count, run_id)
-    predict = predict[rng.permutation(len(predict))]
-    keys = rng.permutation(len(train) + len(predict)).astype(np.int64) + 1
-    folder = task.work_dir / "runs" / run_id
-    run = Run(run_id, fold, folder, kind, predict, keys[len(train) :], len(train))
-    partial = folder.with_name(f".{run_id}.partial")
+    return write_plan(task, folds, RunPlan(run_id, fold, train, predict, kind, [truth[train] for truth in task.truth]))
+
+
+def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
+    """Writes a run's folders. Their name says nothing to the program, which sees it."""
+    rng = random_of(task, "run", folds.count, plan.run_id)
+    predict = plan.predict[rng.permutation(len(plan.predict))]
+    keys = rng.permutation(len(plan.train) + len(predict)).astype(np.int64) + 1
+    folder = task.work_dir / "runs" / hashlib.sha256(task.salt + plan.run_id.encode()).hexdigest()[:16]
+    run = Run(plan.run_id, plan.fold, folder, plan.predict_kind, predict, keys[len(plan.train) :], len(plan.train))
+    partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "train").mkdir(parents=True)
     (partial / "predict").mkdir()
     renamed = _fresh_groups(task, rng)
-    _write_table(partial / "train", "train", _visible(task, train, keys[: len(train)], renamed, _label_columns(task, train)))
-    _write_table(partial / "predict", "rows", _visible(task, predict, run.keys, renamed, {}))
+    labels = _label_columns(task, plan.labels)
+    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], renamed, labels))
+    rows = _visible(task, predict, run.keys, renamed, {})
+    _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
     _write_sample(partial / "predict" / "sample.csv", task, run.keys)
     described = json.dumps(_describe(task, folds), indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
@@ -100,10 +122,9 @@ def _visible(
     return pa.table(columns)
 
 
-def _label_columns(task: Task, rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+def _label_columns(task: Task, labels: list[NDArray[Any]]) -> dict[str, pa.Array]:
     made: dict[str, pa.Array] = {}
-    for target, truth in zip(task.layout.targets, task.truth, strict=True):
-        values = truth[rows]
+    for target, values in zip(task.layout.targets, labels, strict=True):
         made[target.name] = pa.array(values) if target.classes is None else pa.array(target.classes).take(pa.array(values))
     return made
 

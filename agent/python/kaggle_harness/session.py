@@ -1,7 +1,6 @@
 """The methods of the protocol over one competition: what was read, fixed, cut, graded so far."""
 
 import importlib.metadata
-import json
 import os
 import platform
 import time
@@ -15,15 +14,20 @@ from . import baseline as baseline_part
 from . import blend as blend_part
 from . import evaluate as evaluate_part
 from . import state as state_part
-from .checks import Check, check
+from .checks import Check, check, decide_verdict
+from .claims import read_claim
 from .data_checks import check_data
 from .errors import BadOutput, Refused
 from .expected import expect_score
-from .folds import Folds, make_folds
+from .fold_store import open_folds
+from .folds import Folds
 from .metric_table import METRICS
+from .probe_checks import check_jump, check_probes
+from .probes import Kind, ProbeOutcome, plan_probes
 from .profile import Competition, make_profile
+from .program_rules import find_carried_answers
 from .refit import compare_refit, wants_refit
-from .run_folders import Run, write_run
+from .run_folders import Run, write_plan, write_run
 from .scores_file import read_output
 from .solution_checks import check_members, check_solution
 from .solutions import Solution, empty_solution
@@ -122,6 +126,8 @@ class Session:
                 kept.test_squares[tests] += scores[~in_train] ** 2
         kept.is_raw = kept.is_raw and is_raw
         kept.graded.add(run.fold)
+        claim = read_claim(Path(out_dir))
+        kept.claims += [] if claim is None else [claim]
         score = evaluate_part.fold_score(task, rows, scores[in_train])
         seconds = time.monotonic() - started
         kept.seconds += seconds
@@ -195,6 +201,45 @@ class Session:
         self._solutions[solution] = new
         weights = [{"solution": m, "weight": round(float(w), 6)} for m, w in zip(members, made.weights, strict=True)]
         return {"evaluation": new.evaluation, "weights": weights, "nested": True}
+
+    def check_program(self, path: str) -> dict[str, Any]:
+        """Whether a generated program may run: `reason` says why not."""
+        return {"reason": find_carried_answers(self._need_task(), Path(path))}
+
+    def cut_probes(self, generated: bool) -> dict[str, Any]:
+        """Writes the folders of the probes of a finalist; the same ones for every finalist."""
+        task, folds = self._need_task(), self._need_folds(None)
+        plans = plan_probes(task, folds, generated)
+        for plan in plans.values():
+            if plan.run_id not in self._runs or not self._runs[plan.run_id].folder.is_dir():
+                self._runs[plan.run_id] = write_plan(task, folds, plan)
+        return {"probes": [{"kind": kind, "run": self._runs[plan.run_id].reply()} for kind, plan in plans.items()]}
+
+    def judge_probes(self, solution: int, generated: bool, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+        """The evaluation with what the probes say. `outcomes`: `kind`, and `out_dir` or `failure` and `is_fault`."""
+        task, folds, kept = self._need_task(), self._need_folds(None), self._need_solution(solution)
+        if kept.evaluation is None or solution == 0:
+            raise Refused(f"solution {solution} has no evaluation that could be doubted")
+        read = {o["kind"]: self._read_probe(o) for o in outcomes}
+        checks = check_probes(task, folds, kept, read)
+        if generated:
+            checks.append(check_jump(task, kept, list(self._solutions.values())))
+        known = {c["name"] for c in checks}
+        checks = [*(c for c in kept.evaluation["checks"] if c["name"] not in known), *checks]
+        kept.evaluation = {**kept.evaluation, "checks": checks, "trust": decide_verdict(checks)}
+        return kept.evaluation
+
+    def _read_probe(self, outcome: dict[str, Any]) -> ProbeOutcome:
+        kind: Kind = outcome["kind"]
+        if outcome["out_dir"] is None:
+            return ProbeOutcome(None, outcome["failure"] or "it did not run", bool(outcome["is_fault"]))
+        task, run = self._need_task(), self._need_run(f"probe-{kind}")
+        try:
+            scores, _ = read_output(Path(outcome["out_dir"]), task.layout, run.keys, task.metric_id)
+        except BadOutput as error:
+            return ProbeOutcome(None, str(error), True)
+        scored = np.flatnonzero(run.rows < task.n_train)
+        return ProbeOutcome(scores[scored[np.argsort(run.rows[scored])]])
 
     def expect_score(self, solution: int, candidates: list[int]) -> dict[str, Any]:
         """What the leaderboard should say of a finished solution that was chosen from the candidates, itself among them."""
@@ -271,13 +316,8 @@ class Session:
             return self._folds
         if self._folds is not None and any(n > 0 for n in self._solutions):
             raise Refused(f"the folds are cut already ({self._folds.count}); another count would make scores incomparable")
-        place = task.work_dir / "harness" / "folds.json"
         self._runs = {}
-        self._folds = _read_folds(place, task, fold_count) or make_folds(task, fold_count)
-        text = {"count": self._folds.count, "asked": fold_count, "vector": self._folds.vector.tolist(), "train_end": self._folds.train_end}
-        text |= {"horizon": self._folds.horizon, "gap": self._folds.gap, "salt": task.salt.hex()}
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(place, json.dumps(text).encode(), 0o600)
+        self._folds = open_folds(task, fold_count)
         if 0 in self._solutions:
             self._solutions[0] = baseline_part.make_baseline(task, self._folds)
             self._finish(self._solutions[0], time.monotonic())
@@ -292,15 +332,3 @@ class Session:
         if number not in self._solutions:
             raise Refused(f"solution {number} is unknown")
         return self._solutions[number]
-
-
-def _read_folds(place: Path, task: Task, fold_count: int | None) -> Folds | None:
-    """Folds of an earlier attempt in the same folder, if they are of this task (same features, same seed) and count."""
-    try:
-        kept = json.loads(place.read_text())
-        vector = np.asarray(kept["vector"], dtype=np.int64)
-        if kept["salt"] != task.salt.hex() or len(vector) != task.n_train or fold_count not in (None, kept["asked"], kept["count"]):
-            return None
-        return Folds(int(kept["count"]), vector, kept["train_end"], kept["horizon"], kept["gap"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .checks import Check, check
+from .claims import check_claims
 from .evaluate import Measured
 from .metric_table import METRICS
 from .solutions import Solution
@@ -21,7 +22,8 @@ def check_solution(task: Task, solution: Solution, measured: Measured, data_chec
         checks.append(solution.refit)
     is_alike = all(c["ok"] for c in data_checks if c["name"] == "test rows like training rows")
     shift = _check_test_scores(task, solution, is_alike)
-    return [*checks, *([shift] if shift else []), *data_checks]
+    claims = check_claims(solution, measured.score, measured.standard_error)
+    return [*checks, *(c for c in (claims, shift) if c is not None), *data_checks]
 
 
 def _check_perfect(task: Task, measured: Measured) -> Check:

@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 class Solution:
     """`oof` (n_train, columns): NaN where not validated. `test_sum` / `test_count`: folds' scores of the test rows, summed.
 
-    `test_squares`: their squares, summed, where a refit will be compared with them; `final`: of the run over all labelled rows.
+    `test_squares`: their squares, summed, where a refit will be compared with them; `final`: of the run over all labelled rows; `claims`: what
+    the program said of its folds.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Solution:
     decoder: Decoder | None = None
     test_squares: Array | None = None
     refit: dict[str, Any] | None = None
+    claims: list[float] = field(default_factory=list)
 
     def test_scores(self) -> Array | None:
         """Scores of the test rows: those of the run over all rows where there is one, else the mean over folds."""

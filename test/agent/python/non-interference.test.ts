@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { z } from 'zod';
+import type { Harness } from '#agent/evaluate/harness-client.ts';
 import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
 
@@ -132,9 +133,23 @@ async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
     if (twin) t.deepEqual(await fingerprints(twin), await fingerprints(run));
     const other = again.runs.find((candidate) => candidate.run_id !== run.run_id);
     const before = cut.runs.find((candidate) => candidate.run_id === other?.run_id);
+    if (run.fold === 0) await compareProbes(t, first, second);
     // where another fold trains on the changed rows, its folder must change: the comparison is able to see a label
     if (shape.shape !== 'time' && other && before) t.notDeepEqual((await fingerprints(other))[0], (await fingerprints(before))[0]);
     await second.close();
+  }
+}
+
+/** The probes are made of the first fold: they too may not see its validation labels. */
+async function compareProbes(t: ExecutionContext, first: Harness, second: Harness): Promise<void> {
+  const [left, right] = [await first.cutProbes({ generated: true }), await second.cutProbes({ generated: true })];
+  t.deepEqual(
+    left.probes.map(({ kind }) => kind),
+    ['fresh', 'mirrored'],
+  );
+  for (const [index, { run }] of left.probes.entries()) {
+    t.deepEqual(await fingerprints(right.probes[index]?.run ?? run), await fingerprints(run));
+    t.not(right.probes[index]?.run.train_dir, run.train_dir);
   }
 }
 

@@ -1,0 +1,51 @@
+import type { GradedSolution } from '../search/scoreboard.ts';
+import type { RunContext, Task } from '../context.ts';
+import type { Search } from '../search/search.ts';
+import { compareScores, isSuspect, lacksProbes } from '../search/scoreboard.ts';
+import { HarnessFailure } from '../harness-port.ts';
+import { considerBest, demoteBest, reviseGraded } from '../search/search.ts';
+import { runProbes } from '../search/probe.ts';
+
+/** So many generated programs are probed for the blend's sake, the best first. */
+const MOST_MEMBERS = 3;
+
+/**
+ * Probes a finalist's program and keeps what came of it. Without time for it, or when the harness fails at it, the solution stays as it
+ * was: a generated one is then neither the best nor part of a blend.
+ */
+export async function probeFinalist(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<GradedSolution> {
+  const program = search.programs.get(graded.number);
+  if (program === undefined) return graded;
+  run.voice.update({ message: `solution ${graded.number}: looking whether its score holds` });
+  try {
+    const evaluation = await runProbes(run, task, program);
+    if (evaluation !== null) return await reviseGraded(run, search, graded, evaluation);
+    if (program.isGenerated) addNote(run, `Solution ${graded.number} was not probed, for lack of time: it can't be the best.`);
+  } catch (error) {
+    if (!(error instanceof HarnessFailure) || error.kind === 'died') throw error;
+    addNote(run, `Solution ${graded.number} could not be probed: ${error.message}`);
+  }
+  return graded;
+}
+
+/** Before the blend: the best built-in program, and generated ones that would be part of it. A best that fails gives its place to the next. */
+export async function verifyFinalists(run: RunContext, task: Task, search: Search): Promise<void> {
+  const byScore = [...search.board.graded.values()]
+    .filter((graded) => (graded.kind === 'recipe' || graded.kind === 'generated') && !isSuspect(graded))
+    .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
+  const recipe = byScore.find(({ kind }) => kind === 'recipe');
+  const generated = byScore.filter(lacksProbes).slice(0, MOST_MEMBERS);
+  for (const graded of [...(recipe === undefined ? [] : [recipe]), ...generated]) await probeFinalist(run, task, search, graded);
+  const best = search.keeper.best?.solution;
+  const now = best === undefined ? undefined : search.board.graded.get(best.number);
+  if (now !== undefined && isSuspect(now)) await demoteBest(run, task, search);
+  for (const { number } of generated) {
+    const probed = search.board.graded.get(number);
+    if (probed !== undefined && !isSuspect(probed) && !lacksProbes(probed)) await considerBest(run, task, search, probed);
+  }
+}
+
+function addNote(run: RunContext, text: string): void {
+  run.notes.push(text.slice(0, 500));
+  run.log.warn(text);
+}
