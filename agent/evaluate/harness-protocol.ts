@@ -56,6 +56,21 @@ export const METRIC_IDS = [
   'gamma_deviance',
   'explained_variance',
   'spearman_mean_columns',
+  'map_of_classes',
+  'wape',
+  'wmae',
+  'wrmse',
+  'wr2',
+  'weighted_logloss',
+  'pearson_by_group',
+  'spearman_by_group',
+  'ndcg_by_group',
+  'map_by_group',
+  'recall_by_group',
+  'mrr_by_group',
+  'f1_samples',
+  'jaccard_samples',
+  'haversine',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;
@@ -70,6 +85,8 @@ export const FixedMetric = z.object({
   display_name: z.string(),
   source: z.enum(['api', 'evaluation-page', 'overview', 'schema']),
   proxy: z.boolean(),
+  /** How many places of a ranking count; null = all, or no ranking. */
+  k: z.int().positive().nullable().default(null),
 });
 export type FixedMetric = z.infer<typeof FixedMetric>;
 
@@ -85,8 +102,11 @@ export const SubmissionSchema = z.object({
   id_columns: z.array(z.string()),
   target_columns: z.array(z.string()),
   row_count: z.int(),
-  /** `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class. */
-  form: z.enum(['value', 'label', 'probability', 'class_columns']),
+  /**
+   * `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class;
+   * `ranking` = the likeliest classes, best first, with blanks between them.
+   */
+  form: z.enum(['value', 'label', 'probability', 'class_columns', 'ranking']),
 });
 export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
@@ -107,6 +127,9 @@ export const TaskProfile = z.object({
   id_columns: z.array(z.string()),
   group_column: z.string().nullable(),
   time_column: z.string().nullable(),
+  /** Row weights and queries (or eras), where the metric wants them and a column holds them. */
+  weight_column: z.string().nullable().default(null),
+  query_column: z.string().nullable().default(null),
   train_rows: z.int(),
   test_rows: z.int(),
   feature_columns: z.array(z.string()),

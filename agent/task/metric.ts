@@ -24,6 +24,11 @@ const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
   'log_cosh',
   'poisson_deviance',
   'gamma_deviance',
+  'wape',
+  'wmae',
+  'wrmse',
+  'weighted_logloss',
+  'haversine',
 ]);
 
 /** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
@@ -53,12 +58,12 @@ export function findMetric({ apiMetric, pages }: MetricSources): MetricFinding {
   const named = apiMetric?.slice(0, API_NAME_CHARACTERS).trim();
   if (named) {
     const hit = bestHit(named, 'name');
-    if (hit?.id) return { metric: made(hit.id, named, 'api'), asked: null };
+    if (hit?.id) return { metric: made(hit.id, named, 'api', pages), asked: null };
     if (hit) return { metric: null, asked: named };
   }
   for (const { source, content } of orderPages(pages)) {
     const hit = bestHit(content, source === 'evaluation-page' ? 'page' : 'overview');
-    if (hit?.id) return { metric: made(hit.id, hit.name, source), asked: null };
+    if (hit?.id) return { metric: made(hit.id, hit.name, source, pages), asked: null };
     if (hit) return { metric: null, asked: named || hit.name };
   }
   return { metric: null, asked: named || null };
@@ -73,7 +78,7 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   else if (profile.submission.form === 'probability') id = several ? 'auc_mean_columns' : 'auc';
   else if (profile.submission.form === 'class_columns') id = 'logloss';
   else id = 'accuracy';
-  return { id, direction: directionOf(id), display_name: asked ?? id, source: 'schema', proxy: true };
+  return { id, direction: directionOf(id), display_name: asked ?? id, source: 'schema', proxy: true, k: null };
 }
 
 /** What stands for a metric of two classes when the target has more. */
@@ -89,15 +94,54 @@ const FOR_SEVERAL_CLASSES: Partial<Record<MetricId, MetricId>> = {
   pf1: 'auc',
 };
 
-/** The metric as this target can be measured by it: one of two classes is averaged over more, and then a proxy. */
-export function fitMetric(metric: FixedMetric, profile: Pick<TaskProfile, 'targets'>): FixedMetric {
-  const isMulticlass = profile.targets.some((target) => target.type === 'multiclass');
-  const averaged = isMulticlass ? FOR_SEVERAL_CLASSES[metric.id] : undefined;
-  return averaged === undefined ? metric : { ...metric, id: averaged, proxy: true };
+/** What stands for a metric whose weights no column holds, and for one whose queries or eras none names. */
+const WITHOUT_WEIGHTS: Partial<Record<MetricId, MetricId>> = { wmae: 'mae', wrmse: 'rmse', wr2: 'r2', weighted_logloss: 'logloss' };
+const WITHOUT_QUERIES: Partial<Record<MetricId, MetricId>> = { pearson_by_group: 'pearson', spearman_by_group: 'spearman' };
+const RANKINGS = new Set<MetricId>(['ndcg_by_group', 'map_by_group', 'recall_by_group', 'mrr_by_group']);
+
+type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column'>>;
+
+/** The metric as this task can be measured by it: where something that it wants is missing, the nearest, which is then a proxy. */
+export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
+  const instead = findSubstitute(metric.id, profile);
+  return instead === undefined ? metric : { ...metric, id: instead, direction: directionOf(instead), proxy: true };
 }
 
-function made(id: MetricId, name: string, source: FixedMetric['source']): FixedMetric {
-  return { id, direction: directionOf(id), display_name: name, source, proxy: false };
+function findSubstitute(
+  id: MetricId,
+  { targets, weight_column: weights = null, query_column: queries = null }: Fitted,
+): MetricId | undefined {
+  const isNumber = targets.every((target) => target.type === 'regression');
+  if (weights === null && WITHOUT_WEIGHTS[id] !== undefined) return WITHOUT_WEIGHTS[id];
+  if (queries === null && WITHOUT_QUERIES[id] !== undefined) return WITHOUT_QUERIES[id];
+  if (RANKINGS.has(id) && (queries === null || targets.length > 1)) return isNumber ? 'spearman' : 'auc';
+  if (id === 'f1_samples' || id === 'jaccard_samples') {
+    const isSet = targets.length > 1 && targets.every((target) => target.type === 'binary');
+    return isSet ? undefined : 'f1_macro';
+  }
+  if (id === 'map_of_classes') return targets.length === 1 && !isNumber ? undefined : isNumber ? 'rmse' : 'auc_mean_columns';
+  if (id === 'haversine') return isPlace(targets) ? undefined : 'rmse_mean_columns';
+  return targets.some((target) => target.type === 'multiclass') ? FOR_SEVERAL_CLASSES[id] : undefined;
+}
+
+/** Latitude and longitude, in this order: the function takes the columns as they come. */
+function isPlace(targets: TaskProfile['targets']): boolean {
+  const [latitude, longitude, ...more] = targets.map(({ name }) => name.toLowerCase());
+  return more.length === 0 && /lat/.test(latitude ?? '') && /lon|lng/.test(longitude ?? '');
+}
+
+function made(id: MetricId, name: string, source: FixedMetric['source'], pages: MetricSources['pages']): FixedMetric {
+  return { id, direction: directionOf(id), display_name: name, source, proxy: false, k: findPlaces(id, name, pages) };
+}
+
+const PLACES = /(?:@\s?|\b(?:precision|map) at )\{?(\d{1,4})\b/i;
+
+/** The `k` of "MAP@5" and the like: in the metric's name, else on the pages that say how submissions are scored. */
+function findPlaces(id: MetricId, name: string, pages: MetricSources['pages']): number | null {
+  if (!RANKINGS.has(id) && id !== 'map_of_classes') return null;
+  const texts = [name, ...orderPages(pages).map(({ content }) => content)];
+  const k = texts.map((text) => Number(PLACES.exec(text)?.[1] ?? 0)).find((found) => found > 0);
+  return k ?? null;
 }
 
 /** Evaluation page first, then overview or description, then the FAQ; other pages (rules, prizes, timeline) name metrics in passing only. */

@@ -24,6 +24,8 @@ export const PROFILE: TaskProfile = {
   id_columns: ['id'],
   group_column: null,
   time_column: null,
+  weight_column: null,
+  query_column: null,
   train_rows: 30,
   test_rows: 10,
   feature_columns: ['x'],

@@ -34,7 +34,7 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
     if target.classes is not None:
         shares = np.bincount(truth, minlength=len(target.classes)) / len(truth)
         if METRICS[metric_id].needs == "label":
-            shares = _best_class(metric_id, truth, len(target.classes))
+            shares = _best_class("f1" if METRICS[metric_id].joint else metric_id, truth, len(target.classes))
         elif metric_id == "balanced_logloss":
             shares = np.full(len(target.classes), 1 / len(target.classes))
         elif metric_id == "pf1":
@@ -42,7 +42,7 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
         return shares[1:] if target.stop - target.start == 1 else shares
     if metric_id in LOG_VALUE_METRICS:
         return np.array([np.expm1(np.mean(np.log1p(np.maximum(truth, 0))))])
-    if metric_id in ("mae", "mae_mean_columns", "medae", "smape", "log_cosh"):
+    if metric_id in ("mae", "mae_mean_columns", "medae", "smape", "log_cosh", "wmae", "wape"):
         return np.array([np.median(truth)])
     if metric_id == "mape":
         return np.array([_weighted_median(truth, 1 / np.maximum(np.abs(truth), 1e-9))])

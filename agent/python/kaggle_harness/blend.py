@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from . import metrics
 from .evaluate import Measured, evaluate
 from .folds import Folds, random_of
-from .layout import measure
 from .metric_table import LOG_LOSS_METRICS, LOG_VALUE_METRICS, METRICS, RANK_METRICS
+from .scoring import score_rows
 from .task import Task
 
 Array = NDArray[np.float64]
@@ -108,13 +108,12 @@ def _choose_weights(task: Task, spaced: list[Array], rows: NDArray[np.int64], wo
 
 def _objective(task: Task, spaced: list[Array], rows: NDArray[np.int64]) -> Callable[[Array], float]:
     """Smaller is better. Label metrics are replaced by log loss: their steps are noise to a greedy choice."""
-    truth = [t[rows] for t in task.truth]
     metric_id = "logloss" if METRICS[task.metric_id].needs == "label" else task.metric_id
     sign = -1.0 if METRICS[metric_id].direction == "maximize" else 1.0
 
     def cost(weights: Array) -> float:
         try:
-            return sign * measure(metric_id, task.layout, truth, _combine(task, spaced, weights))
+            return sign * score_rows(task, rows, _combine(task, spaced, weights), metric_id=metric_id)
         except metrics.Undefined:
             return float("inf")
 

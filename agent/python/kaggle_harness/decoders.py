@@ -20,6 +20,8 @@ _SMALLEST_MEAN = 1e-6
 
 def fit_decoder(metric_id: str, layout: Layout, truth: list[NDArray[Any]], scores: Array) -> Decoder:
     """Chooses the decoder's parameters on these rows."""
+    if METRICS[metric_id].joint and METRICS[metric_id].needs == "label":
+        return _fit_common_threshold(metric_id, layout, truth, scores)
     return [_fit_target(metric_id, target, truth[i], scores) for i, target in enumerate(layout.targets)]
 
 
@@ -79,6 +81,14 @@ def _fit_threshold(metric_id: str, truth: Codes, score: Array) -> float:
         padded = np.pad(values, 2, mode="edge")
         values = 0.5 * values + 0.5 * np.convolve(padded, np.full(5, 0.2), mode="valid")
     return float(middles[int(np.argmax(values))])
+
+
+def _fit_common_threshold(metric_id: str, layout: Layout, truth: list[NDArray[Any]], scores: Array) -> Decoder:
+    """One threshold for all targets: the metric is of rows, so the targets cannot be fitted apart."""
+    table, function = np.column_stack(truth), metrics.FUNCTIONS[metric_id]
+    tried = np.linspace(0.05, 0.95, 91)
+    values = [function(table, (scores > t).astype(np.int64)) for t in tried]
+    return [{"kind": "threshold", "threshold": float(tried[int(np.argmax(values))])} for _ in layout.targets]
 
 
 def _fit_power(metric_id: str, target: TargetLayout, truth: Codes, scores: Array) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from . import metrics
 from .checks import decide_verdict
 from .decoders import Decoder, apply_labels, apply_values, fit_decoder
 from .folds import Folds
-from .layout import measure
 from .metric_table import LOG_LOSS_METRICS, METRICS
+from .scoring import score_rows as score_of_rows
 from .task import Task
 
 Array = NDArray[np.float64]
@@ -50,7 +50,7 @@ def is_pooled(task: Task, folds: Folds) -> bool:
 def fold_score(task: Task, rows: NDArray[np.int64], scores: Array) -> float | None:
     """Metric of one fold with no fitted decoder; None where it is undefined."""
     try:
-        return measure(task.metric_id, task.layout, [t[rows] for t in task.truth], scores)
+        return score_of_rows(task, rows, scores)
     except metrics.Undefined:
         return None
 
@@ -85,7 +85,7 @@ def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measu
     validated = np.flatnonzero(folds.vector >= 0)
 
     def score_rows(rows: NDArray[np.int64]) -> float:
-        return measure(task.metric_id, task.layout, [t[rows] for t in task.truth], values[rows], [label[rows] for label in labels])
+        return score_of_rows(task, rows, values[rows], [label[rows] for label in labels])
 
     fold_scores: list[float] = []
     for fold in range(folds.count):

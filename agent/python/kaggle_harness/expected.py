@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from . import metrics
 from .evaluate import Decoded, Measured, decode
 from .folds import Folds, random_of
-from .layout import measure
 from .metric_table import METRICS
+from .scoring import score_rows
 from .solutions import Solution
 from .task import Task
 
@@ -80,6 +80,4 @@ def _resample(task: Task, rows: NDArray[np.int64], decoded: list[Decoded], chose
 
 
 def _score(task: Task, decoded: Decoded, rows: NDArray[np.int64]) -> float:
-    return measure(
-        task.metric_id, task.layout, [t[rows] for t in task.truth], decoded.values[rows], [label[rows] for label in decoded.labels]
-    )
+    return score_rows(task, rows, decoded.values[rows], [label[rows] for label in decoded.labels])

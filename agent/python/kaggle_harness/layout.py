@@ -62,14 +62,39 @@ def default_labels(target: TargetLayout, scores: Array) -> NDArray[np.int64]:
     return (part > 0.5).astype(np.int64) if part.ndim == 1 else np.argmax(part, axis=1).astype(np.int64)
 
 
-def measure(metric_id: str, layout: Layout, truth: list[NDArray], scores: Array, labels: list[NDArray[np.int64]] | None = None) -> float:
-    """The metric, averaged over targets. `labels`: decided codes for label metrics (default: likeliest). Raises metrics.Undefined."""
-    function = METRICS[metric_id]
-    total = 0.0
-    for i, target in enumerate(layout.targets):
-        if function.needs == "label":
-            decided = labels[i] if labels is not None else default_labels(target, scores)
-            total += metrics.FUNCTIONS[metric_id](truth[i], decided)
-        else:
-            total += metrics.FUNCTIONS[metric_id](truth[i], target.pick(scores))
-    return total / len(layout.targets)
+@dataclass(frozen=True)
+class Extras:
+    """What a metric may want besides labels and scores: one weight a row, one code of query or era a row, and how many places count."""
+
+    weights: Array | None = None
+    groups: NDArray[np.int64] | None = None
+    k: int | None = None
+
+    def at(self, rows: NDArray[np.int64]) -> "Extras":
+        """Those of some rows."""
+        weights, groups = (None if part is None else part[rows] for part in (self.weights, self.groups))
+        return Extras(weights, groups, self.k)
+
+    def pick(self, names: tuple[str, ...]) -> dict[str, object]:
+        """As the arguments of a metric's function."""
+        return {name: getattr(self, name) for name in names}
+
+
+def measure(
+    metric_id: str,
+    layout: Layout,
+    truth: list[NDArray],
+    scores: Array,
+    labels: list[NDArray[np.int64]] | None = None,
+    extras: Extras | None = None,
+) -> float:
+    """The metric, averaged over targets or of all at once. `labels`: decided codes for label metrics (default: likeliest). Raises Undefined."""
+    metric, function = METRICS[metric_id], metrics.FUNCTIONS[metric_id]
+    given = (extras or Extras()).pick(metric.extras)
+    if metric.needs == "label":
+        answers = labels if labels is not None else [default_labels(target, scores) for target in layout.targets]
+    else:
+        answers = [target.pick(scores) for target in layout.targets]
+    if metric.joint:
+        return function(np.column_stack(truth), np.column_stack(answers), **given)
+    return sum(function(t, a, **given) for t, a in zip(truth, answers, strict=True)) / len(layout.targets)

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """`needs`: `label` (decided classes), `probability`, `value` (numbers), or `gini` (probability or numbers)."""
+    """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), or what no row of numbers holds:
+    `rank`, `set`, `string`, `mask`, `box`, `quantile`, `distribution`, `survival`, `history`, `subgroup`,
+    `columns`."""
 
     id: str
     direction: str
     needs: str
     pooled: bool = False
     """Computed over all validated rows at once, because single folds may lack a class or be too small to say anything."""
+    extras: tuple[str, ...] = ()
+    """What it wants of each row besides label and score: `weights`, `groups` (codes of queries or eras); and `k`."""
+    joint: bool = False
+    """Takes all targets at once, as columns, instead of being averaged over them."""
 
 
 _LABEL = ("accuracy", "balanced_accuracy", "f1", "f05", "f2", "f1_macro", "f1_micro", "f1_weighted", "mcc", "qwk")
@@ -34,17 +40,72 @@ METRICS: dict[str, Metric] = {
     **{m: Metric(m, "minimize", "value") for m in _VALUE_DOWN},
     **{m: Metric(m, "maximize", "value") for m in _VALUE_UP},
     "gini": Metric("gini", "maximize", "gini"),
+    "map_of_classes": Metric("map_of_classes", "maximize", "probability", extras=("k",)),
+    "wape": Metric("wape", "minimize", "value", True),
+    "wmae": Metric("wmae", "minimize", "value", extras=("weights",)),
+    "wrmse": Metric("wrmse", "minimize", "value", extras=("weights",)),
+    "wr2": Metric("wr2", "maximize", "value", True, ("weights",)),
+    "weighted_logloss": Metric("weighted_logloss", "minimize", "probability", extras=("weights",)),
+    "pearson_by_group": Metric("pearson_by_group", "maximize", "value", True, ("groups",)),
+    "spearman_by_group": Metric("spearman_by_group", "maximize", "value", True, ("groups",)),
+    "ndcg_by_group": Metric("ndcg_by_group", "maximize", "gini", True, ("groups", "k")),
+    "map_by_group": Metric("map_by_group", "maximize", "gini", True, ("groups", "k")),
+    "recall_by_group": Metric("recall_by_group", "maximize", "gini", True, ("groups", "k")),
+    "mrr_by_group": Metric("mrr_by_group", "maximize", "gini", True, ("groups",)),
+    "f1_samples": Metric("f1_samples", "maximize", "label", joint=True),
+    "jaccard_samples": Metric("jaccard_samples", "maximize", "label", joint=True),
+    "haversine": Metric("haversine", "minimize", "value", joint=True),
 }
+"""Those that a table of scores, a row each, is enough for."""
+
+_OTHERS = {
+    "rank": ("map_of_lists", "recall_of_lists", "ndcg_of_lists", "gap"),
+    "set": ("f_beta_of_sets", "jaccard_of_sets"),
+    "string": ("normalised_edit_similarity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"),
+    "mask": ("dice_by_image", "iou_precision", "panoptic_quality"),
+    "box": ("object_average_precision",),
+    "distribution": ("laplace_log_likelihood",),
+    "survival": ("concordance", "stratified_concordance"),
+    "subgroup": ("bias_auc",),
+}
+_OTHERS_DOWN = {
+    "string": ("mean_edit_distance", "cer", "wer"),
+    "quantile": ("pinball", "mean_pinball", "scaled_pinball"),
+    "distribution": ("crps_of_members", "crps_of_steps"),
+    "history": ("rmsse", "wrmsse"),
+    "columns": ("column_weighted_logloss",),
+}
+OTHER_METRICS: dict[str, Metric] = {
+    m: Metric(m, direction, needs, True)
+    for direction, table in (("maximize", _OTHERS), ("minimize", _OTHERS_DOWN))
+    for needs, names in table.items()
+    for m in names
+}
+"""Those that need lists, texts, masks, boxes, distributions or pasts. No shape that is cut yet gives them: the nearest of the others stands in."""
 
 RANK_METRICS = frozenset(
-    {"auc", "auc_mean_columns", "partial_auc", "average_precision", "amex", "gini", "spearman", "spearman_mean_columns"}
+    {
+        "auc",
+        "auc_mean_columns",
+        "partial_auc",
+        "average_precision",
+        "amex",
+        "gini",
+        "spearman",
+        "spearman_mean_columns",
+        "spearman_by_group",
+        "ndcg_by_group",
+        "map_by_group",
+        "recall_by_group",
+        "mrr_by_group",
+    }
 )
 """Only the order of scores matters."""
 
 BINARY_METRICS = frozenset({"f1", "f05", "f2", "jaccard", "precision", "recall", "partial_auc", "pf1", "amex", "gini"})
 """For two classes only."""
 
-LOG_LOSS_METRICS = frozenset({"logloss", "logloss_mean_columns", "balanced_logloss"})
+LOG_LOSS_METRICS = frozenset({"logloss", "logloss_mean_columns", "balanced_logloss", "weighted_logloss"})
 """Logarithms of probabilities."""
 
 LOG_VALUE_METRICS = frozenset({"rmsle", "rmsle_mean_columns", "msle"})

@@ -2,6 +2,17 @@
 
 from collections.abc import Callable
 
+from .metrics_by_group import (
+    bias_auc,
+    concordance,
+    map_at,
+    mrr,
+    ndcg_at,
+    pearson_by_group,
+    recall_at,
+    spearman_by_group,
+    stratified_concordance,
+)
 from .metrics_of_classes import (
     Undefined,
     accuracy,
@@ -30,6 +41,24 @@ from .metrics_of_classes import (
     qwk,
     recall,
 )
+from .metrics_of_columns import f1_samples, haversine_of_columns, jaccard_samples
+from .metrics_of_forecasts import (
+    column_weighted_logloss,
+    crps_of_members,
+    crps_of_steps,
+    laplace_log_likelihood,
+    mean_pinball,
+    pinball,
+    rmsse,
+    scaled_pinball,
+    wape,
+    weighted_logloss,
+    wmae,
+    wr2,
+    wrmse,
+)
+from .metrics_of_images import average_precision_of_objects, mean_dice, panoptic_quality, precision_over_ious
+from .metrics_of_lists import f_beta_of_sets, gap, jaccard_of_sets, map_of_classes, map_of_lists, ndcg_of_lists, recall_of_lists
 from .metrics_of_numbers import (
     explained_variance,
     gamma_deviance,
@@ -49,53 +78,9 @@ from .metrics_of_numbers import (
     smape,
     spearman,
 )
+from .metrics_of_texts import bleu, cer, chrf, mean_edit_distance, normalised_edit_similarity, rouge_1, rouge_2, rouge_l, wer
 
-__all__ = [
-    "FUNCTIONS",
-    "Undefined",
-    "accuracy",
-    "amex",
-    "auc",
-    "average_precision",
-    "average_ranks",
-    "balanced_accuracy",
-    "balanced_logloss",
-    "brier",
-    "error_rate",
-    "explained_variance",
-    "f05",
-    "f1",
-    "f1_macro",
-    "f1_weighted",
-    "f2",
-    "gamma_deviance",
-    "gini",
-    "jaccard",
-    "kappa",
-    "kappa_linear",
-    "log_cosh",
-    "logloss",
-    "mae",
-    "mape",
-    "mcc",
-    "medae",
-    "mse",
-    "msle",
-    "partial_auc",
-    "pearson",
-    "pf1",
-    "poisson_deviance",
-    "precision",
-    "probabilities",
-    "qwk",
-    "r2",
-    "recall",
-    "rmse",
-    "rmsle",
-    "rmspe",
-    "smape",
-    "spearman",
-]
+__all__ = ["FUNCTIONS", "OTHER_FUNCTIONS", "Undefined", "average_ranks", "balanced_logloss", "probabilities"]
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
     "accuracy": accuracy,
@@ -145,5 +130,55 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "pearson": pearson,
     "spearman": spearman,
     "gini": gini,
+    "map_of_classes": map_of_classes,
+    "wape": wape,
+    "wmae": wmae,
+    "wrmse": wrmse,
+    "wr2": wr2,
+    "weighted_logloss": weighted_logloss,
+    "pearson_by_group": pearson_by_group,
+    "spearman_by_group": spearman_by_group,
+    "ndcg_by_group": ndcg_at,
+    "map_by_group": map_at,
+    "recall_by_group": recall_at,
+    "mrr_by_group": mrr,
+    "f1_samples": f1_samples,
+    "jaccard_samples": jaccard_samples,
+    "haversine": haversine_of_columns,
 }
 """One function a metric id; several targets: the mean over targets. With one label a row, micro-F1 equals accuracy."""
+
+OTHER_FUNCTIONS: dict[str, Callable[..., float]] = {
+    "map_of_lists": map_of_lists,
+    "recall_of_lists": recall_of_lists,
+    "ndcg_of_lists": ndcg_of_lists,
+    "gap": gap,
+    "f_beta_of_sets": f_beta_of_sets,
+    "jaccard_of_sets": jaccard_of_sets,
+    "normalised_edit_similarity": normalised_edit_similarity,
+    "mean_edit_distance": mean_edit_distance,
+    "cer": cer,
+    "wer": wer,
+    "bleu": bleu,
+    "chrf": chrf,
+    "rouge_1": rouge_1,
+    "rouge_2": rouge_2,
+    "rouge_l": rouge_l,
+    "dice_by_image": mean_dice,
+    "iou_precision": precision_over_ious,
+    "panoptic_quality": panoptic_quality,
+    "object_average_precision": average_precision_of_objects,
+    "laplace_log_likelihood": laplace_log_likelihood,
+    "concordance": concordance,
+    "stratified_concordance": stratified_concordance,
+    "bias_auc": bias_auc,
+    "pinball": pinball,
+    "mean_pinball": mean_pinball,
+    "scaled_pinball": scaled_pinball,
+    "crps_of_members": crps_of_members,
+    "crps_of_steps": crps_of_steps,
+    "rmsse": rmsse,
+    "wrmsse": rmsse,
+    "column_weighted_logloss": column_weighted_logloss,
+}
+"""The functions of OTHER_METRICS; each says what it takes."""

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from . import metrics
 from .checks import Check, check
 from .folds import Folds, random_of
-from .layout import TargetLayout, measure
+from .layout import TargetLayout
 from .metric_table import METRICS
 from .metrics import average_ranks
 from .probes import Kind, ProbeOutcome, control_scores, mirror
+from .scoring import score_rows
 from .solutions import Solution
 from .task import Task
 
@@ -54,10 +55,7 @@ def _check_fresh(task: Task, solution: Solution, rows: NDArray[np.int64], contro
     before, after = control.scores, fresh.scores
 
     def lose(chosen: NDArray[np.int64]) -> float:
-        truth = [t[rows[chosen]] for t in task.truth]
-        return sign * (
-            measure(task.metric_id, task.layout, truth, before[chosen]) - measure(task.metric_id, task.layout, truth, after[chosen])
-        )
+        return sign * (score_rows(task, rows[chosen], before[chosen]) - score_rows(task, rows[chosen], after[chosen]))
 
     rng = random_of(task, "probe resamples")
     try:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from .column_types import TypedColumn, parse_numbers, type_column
 from .errors import BadInput, shown
 from .limits import DESCRIPTION_CHARACTERS
+from .metric_table import METRICS
 from .roles import DataFiles, read_data_files
-from .structure import find_group_column, find_time_column
+from .structure import find_group_column, find_query_column, find_time_column, find_weight_column
 from .submission_format import SubmissionShape, find_shape, is_id_name, tied_test_column
 from .targets import TargetPlan, plan_targets
 
@@ -69,6 +70,7 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
         warnings.append(f"constant columns are left out: {shown(', '.join(constant), 200)}")
     if not features:
         raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
+    extras = METRICS[metric_id].extras if metric_id else ()
     unused = [f.name for f in data.files if f.role == "table"]
     if unused:
         warnings.append(f"other tables are not given to solutions: {shown(', '.join(unused), 200)}")
@@ -81,6 +83,8 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
         "id_columns": ids,
         "group_column": group,
         "time_column": time if unit == "time" else None,
+        "weight_column": find_weight_column(competition) if "weights" in extras else None,
+        "query_column": find_query_column(competition, both) if "groups" in extras else None,
         "train_rows": data.train.rows,
         "test_rows": data.test.rows,
         "feature_columns": features,

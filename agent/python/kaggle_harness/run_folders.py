@@ -21,6 +21,7 @@ from .metric_table import METRICS
 from .task import Task
 
 KEY = "key"
+WEIGHT = "row_weight"
 _FIXED_TIME = (946_684_800, 946_684_800)  # 2000-01-01: time stamps must not tell runs apart
 
 
@@ -89,6 +90,8 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     (partial / "predict").mkdir()
     renamed = _fresh_groups(task, rng)
     labels = _label_columns(task, plan.labels)
+    if task.extras.weights is not None:
+        labels[WEIGHT] = pa.array(task.extras.weights[plan.train])
     _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], renamed, labels))
     rows = _visible(task, predict, run.keys, renamed, {})
     _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
@@ -163,14 +166,15 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "id_columns": [n for n in task.id_columns if n in given],
         "group_column": profile["group_column"],
         "time_column": profile["time_column"],
-        "weight_column": None,
+        "weight_column": None if task.extras.weights is None else WEIGHT,
+        "query_column": profile.get("query_column"),
         "horizon": folds.horizon,
         "gap": folds.gap,
         "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
         "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
         "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},
         "quantiles": None,
-        "k": None,
+        "k": task.extras.k,
         "transductive": True,
         "effort": "normal",
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .column_types import time_numbers
+from .column_types import parse_numbers, time_numbers
 from .metrics import average_ranks
 from .submission_format import is_id_name
 
@@ -59,6 +59,38 @@ def find_time_column(competition: Competition, columns: list[str]) -> str | None
         early = float(np.nanquantile(test, 0.01))
         if early >= float(np.nanquantile(train, 0.99)) and float(np.nanmax(test)) > float(np.nanmax(train)):
             return column
+    return None
+
+
+_QUERY = re.compile(
+    r"(^|_|\s)(query|qid|search|srch|session|impression|list|race|era|time_id|request|question|user|customer|group|date|day|week|timestamp)(_?(id|no|number))?$",
+    re.IGNORECASE,
+)
+_WEIGHT = re.compile(r"^(sample|row|case|instance)?[_\s]?weights?$", re.IGNORECASE)
+
+
+def find_query_column(competition: Competition, columns: list[str]) -> str | None:
+    """A column of both tables that names queries or eras: at least two rows of the training table each, most of all."""
+    train = competition.files.train
+    best: tuple[float, str] | None = None
+    for column in columns:
+        if not _QUERY.search(column):
+            continue
+        count = pc.count_distinct(train.column(column)).as_py()
+        size = train.rows / max(1, count)
+        if count >= 2 and size >= 2 and (best is None or size < best[0]):
+            best = (size, column)
+    return best[1] if best else None
+
+
+def find_weight_column(competition: Competition) -> str | None:
+    """A column of the training table that is named like a weight and holds numbers of 0 or more only."""
+    train = competition.files.train
+    for column in train.columns:
+        if _WEIGHT.search(column):
+            numbers = parse_numbers(train.column(column), train.format.decimal)
+            if numbers is not None and numbers.null_count == 0 and pc.min(numbers).as_py() >= 0:
+                return column
     return None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .column_types import parse_numbers
 from .decoders import Decoder, apply_labels, apply_values
+from .metrics_of_lists import first_classes
 from .profile import Competition
 from .task import Task
 
@@ -48,6 +49,10 @@ def _target_text(task: Task, competition: Competition, column: str, values: Arra
     if schema["form"] == "label" and target.classes is not None:
         shown = class_texts(target.classes, _placeholders(competition, column))
         return [shown[c] for c in labels[position]]
+    if schema["form"] == "ranking":
+        assert target.classes is not None and task.extras.k is not None
+        names = np.asarray(target.classes, dtype=object)
+        return [" ".join(row) for row in names[first_classes(target.pick(values), task.extras.k)]]
     return _number_text(values[:, target.start], schema["decimal"])
 
 

@@ -163,6 +163,10 @@ def order_classes(labels: list[str]) -> list[str]:
 
 
 def _form(targets: list[Target], metric_id: str | None, shape: SubmissionShape) -> str:
+    if metric_id == "map_of_classes" and len(targets) == 1:
+        if any(" " in label for label in targets[0].classes or []):
+            raise BadInput(f'A class of "{shown(targets[0].name)}" holds a blank, so classes cannot be listed with blanks between them.')
+        return "ranking"
     if all(t.type == "regression" for t in targets):
         return "value"
     if metric_id is None or METRICS[metric_id].needs == "label":

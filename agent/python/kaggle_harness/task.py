@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from .column_types import parse_numbers, time_numbers
 from .errors import BadInput, Refused, shown
-from .layout import Layout, make_layout
+from .layout import Extras, Layout, make_layout
 from .metric_table import BINARY_METRICS, METRICS
 from .profile import Competition, join_keys
 
 Truth = NDArray[Any]
+_PLACES = 5
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Task:
     submission_ids: list[pa.ChunkedArray]
     submission_rows: NDArray[np.int64]
     salt: bytes
+    extras: Extras
 
     @property
     def shape(self) -> str:
@@ -86,11 +88,13 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     return Task(
         profile, metric_id, bool(metric["proxy"]), seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
         bool(group) and _tells(competition, group), times, submission_ids, submission_rows, _salt(features, len(labelled), seed),
+        _extras(competition, profile, metric, labelled),
     )  # fmt: skip
 
 
 def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
     needs = METRICS[metric_id].needs
+    _check_count_fits(metric_id, profile["targets"])
     for target in profile["targets"]:
         is_number = target["type"] == "regression"
         if (needs == "value") != is_number and needs != "gini":
@@ -103,6 +107,11 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
             )
 
 
+def _check_count_fits(metric_id: str, targets: list[dict[str, Any]]) -> None:
+    if metric_id == "haversine" and len(targets) != 2:
+        raise Refused(f"the metric haversine needs a latitude and a longitude, not {len(targets)} targets")
+
+
 def _check_truth_fits(metric_id: str, targets: list[dict[str, Any]], truth: list[Any]) -> None:
     """A deviance has no value for such rows, whatever is predicted."""
     for target, values in zip(targets, truth, strict=True):
@@ -112,6 +121,36 @@ def _check_truth_fits(metric_id: str, targets: list[dict[str, Any]], truth: list
             )
         if metric_id == "gamma_deviance" and np.any(values <= 0):
             raise BadInput(f'The metric gamma_deviance needs numbers above 0, but the target "{shown(target["name"])}" has others.')
+
+
+def _extras(competition: Competition, profile: dict[str, Any], metric: dict[str, Any], labelled: NDArray[np.int64]) -> Extras:
+    """Weights and queries of the labelled rows, if the metric wants them. Raises BadInput where a weight is none, Refused without the column."""
+    wanted = METRICS[metric["id"]].extras
+    columns = {"weights": profile.get("weight_column"), "groups": profile.get("query_column")}
+    for name, column in columns.items():
+        if name in wanted and column is None:
+            raise Refused(f"the metric {metric['id']} needs {name}, and no column holds them")
+    train = competition.files.train
+    weights = groups = None
+    if "weights" in wanted and columns["weights"]:
+        numbers = parse_numbers(train.column(columns["weights"]), train.format.decimal)
+        weights = None if numbers is None else pc.cast(numbers, pa.float64()).to_numpy(zero_copy_only=False)[labelled]
+        if weights is None or np.isnan(weights).any() or (weights < 0).any() or weights.sum() == 0:
+            raise BadInput(f'{shown(train.name)}: the weights in "{shown(columns["weights"])}" must be numbers of 0 or more in every row.')
+    if "groups" in wanted and columns["groups"]:
+        texts = pc.fill_null(train.column(columns["groups"]), "")
+        codes = pc.dictionary_encode(texts).combine_chunks().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        groups = codes[labelled]
+    return Extras(weights, groups, metric.get("k") or _count_places(competition, profile))
+
+
+def _count_places(competition: Competition, profile: dict[str, Any]) -> int:
+    """How many classes the sample lists in a row, where the page does not say it."""
+    sample, schema = competition.files.sample, profile["submission"]
+    cells = (
+        sample.column(schema["target_columns"][0]).slice(0, 100).to_pylist() if sample is not None and schema["form"] == "ranking" else []
+    )
+    return max([len((cell or "").split()) for cell in cells], default=0) or _PLACES
 
 
 def _tells(competition: Competition, column: str) -> bool:

@@ -117,6 +117,9 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
         detail = "known classes only" if not len(bad) else f'row {bad[0] + 1} has "{shown(text[int(bad[0])].as_py())}", which is no class'
         _add(checks, f"classes of {shown(column)}", not len(bad), detail)
         return
+    if schema["form"] == "ranking":
+        _check_ranking(task, text, column, checks)
+        return
     values = _numbers(table, column)
     bad = np.flatnonzero(~np.isfinite(values))
     detail = "finite numbers" if not len(bad) else f'row {bad[0] + 1} has "{shown(text[int(bad[0])].as_py())}" ({len(bad)} rows in all)'
@@ -130,6 +133,22 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
             float(values.min()) >= 0,
             f"the smallest is {float(values.min()):.6g}; this metric needs 0 or more",
         )
+
+
+def _check_ranking(task: Task, text: pa.ChunkedArray, column: str, checks: Checks) -> None:
+    """Each cell: one to k classes, each once, with blanks between them."""
+    known, most = set(task.layout.targets[0].classes or []), task.extras.k or 1
+    fault = None
+    for row, cell in enumerate(text.to_pylist()):
+        words = (cell or "").split(" ")
+        unknown = next((word for word in words if word not in known), None)
+        if unknown is not None:
+            fault = f'row {row + 1} lists "{shown(unknown)}", which is no class'
+        elif len(words) > most or len(set(words)) < len(words):
+            fault = f"row {row + 1} lists {len(words)} classes, {len(set(words))} different ones; at most {most} count, each once"
+        if fault is not None:
+            break
+    _add(checks, f"classes listed in {shown(column)}", fault is None, fault or f"one to {most} known classes a row")
 
 
 def _warn(task: Task, competition: Competition, table: TextTable, checks: Checks) -> None:

@@ -34,7 +34,7 @@ export async function writeFiles(t: ExecutionContext, files: Readonly<Record<str
 
 /** A metric as fixed from the API. */
 export function metricOf(id: MetricId): FixedMetric {
-  return { id, direction: directionOf(id), display_name: id, source: 'api', proxy: false };
+  return { id, direction: directionOf(id), display_name: id, source: 'api', proxy: false, k: null };
 }
 
 export interface FixedCompetition {

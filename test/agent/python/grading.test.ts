@@ -41,13 +41,30 @@ function numberCompetition(low = 20): Record<string, string> {
 const NUMBERS: ReadonlySet<MetricId> = new Set<MetricId>([
   ...(['rmse', 'rmse_mean_columns', 'rmsle', 'rmsle_mean_columns', 'mse', 'msle', 'mae', 'mae_mean_columns', 'medae', 'mape'] as const),
   ...(['smape', 'rmspe', 'log_cosh', 'poisson_deviance', 'gamma_deviance', 'r2', 'explained_variance', 'pearson'] as const),
-  ...(['spearman', 'spearman_mean_columns'] as const),
+  ...(['spearman', 'spearman_mean_columns', 'wape', 'wmae', 'wrmse', 'wr2', 'pearson_by_group', 'spearman_by_group'] as const),
 ]);
+/** Those of several targets at once: tested with such (metric-extras.test.ts). */
+const JOINT: ReadonlySet<MetricId> = new Set<MetricId>(['f1_samples', 'jaccard_samples', 'haversine']);
 
-for (const metric of METRIC_IDS) {
+/** The same with eras in both tables and weights in the first. */
+function withExtras(files: Record<string, string>): Record<string, string> {
+  const add = (name: string, cells: (row: number) => string) =>
+    (files[name] ?? '')
+      .trim()
+      .split('\n')
+      .map((line, row) => `${line},${cells(row)}`)
+      .join('\n');
+  return {
+    ...files,
+    'train.csv': `${add('train.csv', (row) => (row === 0 ? 'era,weight' : `e${row % 6},${1 + (row % 3)}`))}\n`,
+    'test.csv': `${add('test.csv', (row) => (row === 0 ? 'era' : `e${row % 6}`))}\n`,
+  };
+}
+
+for (const metric of METRIC_IDS.filter((id) => !JOINT.has(id))) {
   test(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
     const isNumber = NUMBERS.has(metric);
-    const opened = await openCut(t, isNumber ? numberCompetition() : binaryCompetition(), metric);
+    const opened = await openCut(t, withExtras(isNumber ? numberCompetition() : binaryCompetition()), metric);
     const { harness } = opened;
     const { evaluation: constant } = await harness.baseline({});
     const scorer: Scorer = isNumber ? (row) => 20 + 10 * Number(row['x']) : (row) => 1 / (1 + Math.exp(-2 * (Number(row['x']) - 5)));

@@ -36,13 +36,18 @@ const FORMS = {
     good: (i: number) => (i % 2 ? [0.1, 0.2, 0.7] : [0.5, 0.25, 0.25]),
   },
   number: { metric: 'rmsle', files: makeCompetition((x) => (10 * x).toFixed(3), ['target'], [1]), good: (i: number) => [4 + (i % 4)] },
+  ranking: {
+    metric: 'map_of_classes',
+    files: makeCompetition((x) => ['a', 'b', 'c', 'd'][Math.floor(4 * x)] ?? 'd', ['target'], ['a b c']),
+    good: (i: number) => [i % 2 ? 'a b c' : 'd b'],
+  },
 } as const satisfies Record<
   string,
   { metric: MetricId; files: Record<string, string>; good: (row: number) => readonly (string | number)[] }
 >;
 type Form = keyof typeof FORMS;
 
-const HEADER = { probability: 'id,target', label: 'id,target', classes: 'id,a,b,c', number: 'id,target' } as const;
+const HEADER = { probability: 'id,target', label: 'id,target', classes: 'id,a,b,c', number: 'id,target', ranking: 'id,target' } as const;
 
 /** The rows of a file that keeps every rule. */
 function goodLines(form: Form): string[] {
@@ -143,6 +148,28 @@ const RULES: readonly Rule[] = [
     check: 'range of target',
     detail: /needs 0 or more/,
   },
+  {
+    form: 'ranking',
+    title: 'a list with a class that is none',
+    spoil: edit(3, '1002,a z'),
+    check: 'classes listed in target',
+    detail: /row 3 lists "z", which is no class/,
+  },
+  {
+    form: 'ranking',
+    title: 'a list that is too long',
+    spoil: edit(3, '1002,a b c d'),
+    check: 'classes listed in target',
+    detail: /at most 3/,
+  },
+  {
+    form: 'ranking',
+    title: 'a class listed twice',
+    spoil: edit(3, '1002,a a'),
+    check: 'classes listed in target',
+    detail: /1 different ones/,
+  },
+  { form: 'ranking', title: 'an empty list', spoil: edit(3, '1002,'), check: 'classes listed in target', detail: /row 3 lists ""/ },
   { form: 'number', title: 'bytes that are no table', spoil: () => new Uint8Array([0, 1, 2, 3, 255]), check: 'readable', detail: /./ },
 ];
 
@@ -189,7 +216,7 @@ async function openValidator(t: ExecutionContext, form: Form) {
   };
 }
 
-for (const form of ['probability', 'label', 'classes', 'number'] as const) {
+for (const form of ['probability', 'label', 'classes', 'number', 'ranking'] as const) {
   test(`a file of the form "${form}" that keeps every rule is valid, and so it is with Windows line ends`, async (t) => {
     const validate = await openValidator(t, form);
     const lines = goodLines(form);

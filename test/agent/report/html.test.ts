@@ -38,7 +38,7 @@ const evidence: Evidence = {
     submission: PROFILE.submission,
     warnings: [],
   },
-  metric: { id: 'rmse', direction: 'minimize', display_name: HOSTILE, source: 'overview', proxy: true },
+  metric: { id: 'rmse', direction: 'minimize', display_name: HOSTILE, source: 'overview', proxy: true, k: null },
   folds: { count: 5, hash: 'h', seed: 1 },
   best: { ...makeSolution(1), programSha256: null, weights: [] },
   submission: { sha256: 'a', bytes: 1, checks: [] },

@@ -67,7 +67,7 @@ test('a suspect solution is not chosen by its score, an unverified one is', (t) 
   const board = createScoreboard();
   for (const each of [judged(1, 0.7, 'verified'), judged(2, 0.8, 'unverified'), judged(3, 0.99, 'suspect')])
     board.graded.set(each.number, each);
-  const metric = { id: 'auc', direction: 'maximize', display_name: 'AUC', source: 'api', proxy: false } as const;
+  const metric = { id: 'auc', direction: 'maximize', display_name: 'AUC', source: 'api', proxy: false, k: null } as const;
   t.is(findBestByScore(board, metric, ['generated'])?.number, 2);
   t.deepEqual([...board.graded.values()].map(isSuspect), [false, false, true]);
 });

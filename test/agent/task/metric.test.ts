@@ -49,7 +49,10 @@ const API_NAMES: [string, MetricId | null][] = [
   ['Mean Squared Logarithmic Error', 'msle'],
   ["Mean Columnwise Spearman's Correlation Coefficient", 'spearman_mean_columns'],
   ['ISIC pAUC-aboveTPR', 'partial_auc'],
-  ['MAP@{K}', null],
+  ['MAP@{K}', 'map_of_classes'],
+  ['Weighted Mean Absolute Error', 'wmae'],
+  ['Haversine Distance', 'haversine'],
+  ['NDCG@{K}', null],
   ['Levenshtein Mean', null],
   ['Mean Average Precision', null],
   ['Maelstrom Index', null],
@@ -150,6 +153,47 @@ test('without a known metric the default follows the target and is flagged as a 
   const amex = fixMetric({ apiMetric: 'AMEX Default Rate', pages: [] });
   if (!amex) return t.fail();
   t.like(fitMetric(amex, { targets: [target('multiclass')] }), { id: 'auc', proxy: true });
+});
+
+test('how many places count is read from the name, else from the page', (t) => {
+  const evaluation = (content: string) => [{ name: 'Evaluation', content }];
+  t.like(fixMetric({ apiMetric: 'MAP@7', pages: [] }), { id: 'map_of_classes', k: 7 });
+  t.is(
+    fixMetric({ apiMetric: 'MAP@{K}', pages: evaluation('Submissions are evaluated according to the MAP@3. It ends at 11:59 PM.') })?.k,
+    3,
+  );
+  t.is(fixMetric({ apiMetric: 'MAP@{K}', pages: evaluation('It ends at 11 PM.') })?.k, null);
+  t.is(fixMetric({ apiMetric: 'RMSE', pages: evaluation('not MAP@3') })?.k, null);
+});
+
+test('a metric whose weights, queries or targets are missing is replaced by the nearest, and said to be a proxy', (t) => {
+  const target = (name: string, type: 'binary' | 'multiclass' | 'regression') => ({
+    name,
+    type,
+    classes: type === 'regression' ? null : ['0', '1'],
+  });
+  const fit = (name: string, profile: Parameters<typeof fitMetric>[1]) => {
+    const metric = fixMetric({ apiMetric: name, pages: [] });
+    if (metric === null) throw new Error(name);
+    const { id, proxy } = fitMetric(metric, profile);
+    return [id, proxy];
+  };
+  const number = [target('y', 'regression')];
+  t.deepEqual(fit('WMAE', { targets: number }), ['mae', true]);
+  t.deepEqual(fit('WMAE', { targets: number, weight_column: 'weight' }), ['wmae', false]);
+  t.deepEqual(fit('Mean Spearman correlation by era', { targets: number }), ['spearman', true]);
+  t.deepEqual(fit('Mean Spearman correlation by era', { targets: number, query_column: 'era' }), ['spearman_by_group', false]);
+  t.deepEqual(fit('NDCG by query', { targets: [target('y', 'binary')] }), ['auc', true]);
+  t.deepEqual(fit('Haversine distance', { targets: [target('latitude', 'regression'), target('longitude', 'regression')] }), [
+    'haversine',
+    false,
+  ]);
+  t.deepEqual(fit('Haversine distance', { targets: [target('longitude', 'regression'), target('latitude', 'regression')] }), [
+    'rmse_mean_columns',
+    true,
+  ]);
+  t.deepEqual(fit('F1 samples', { targets: [target('a', 'binary'), target('b', 'binary')] }), ['f1_samples', false]);
+  t.deepEqual(fit('F1 samples', { targets: [target('a', 'multiclass')] }), ['f1_macro', true]);
 });
 
 test('hostile pages cost little time', (t) => {
