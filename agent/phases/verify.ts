@@ -1,7 +1,8 @@
 import type { GradedSolution } from '../search/scoreboard.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
-import { compareScores, isSuspect, lacksProbes } from '../search/scoreboard.ts';
+import { ClaimLost, describeError, RunEnds } from '../errors.ts';
+import { compareScores, isProbed, isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import { HarnessFailure } from '../harness-port.ts';
 import { considerBest, demoteBest, reviseGraded } from '../search/search.ts';
 import { runProbes } from '../search/probe.ts';
@@ -28,14 +29,27 @@ export async function probeFinalist(run: RunContext, task: Task, search: Search,
   return graded;
 }
 
-/** Before the blend: the best built-in program, and generated ones that would be part of it. A best that fails gives its place to the next. */
+/**
+ * Before the blend: the best built-in program, and generated ones that would be part of it. A best that fails gives its place to the next.
+ * What goes wrong here takes no valid file away: it becomes a note.
+ */
 export async function verifyFinalists(run: RunContext, task: Task, search: Search): Promise<void> {
+  try {
+    await verify(run, task, search);
+  } catch (error) {
+    if (error instanceof RunEnds || error instanceof ClaimLost) throw error;
+    addNote(run, `The finalists could not be run once more: ${describeError(error)}`);
+  }
+}
+
+async function verify(run: RunContext, task: Task, search: Search): Promise<void> {
   const byScore = [...search.board.graded.values()]
     .filter((graded) => (graded.kind === 'recipe' || graded.kind === 'generated') && !isSuspect(graded))
     .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
   const recipe = byScore.find(({ kind }) => kind === 'recipe');
   const generated = byScore.filter(lacksProbes).slice(0, MOST_MEMBERS);
-  for (const graded of [...(recipe === undefined ? [] : [recipe]), ...generated]) await probeFinalist(run, task, search, graded);
+  for (const graded of [...(recipe === undefined || isProbed(recipe) ? [] : [recipe]), ...generated])
+    await probeFinalist(run, task, search, graded);
   const best = search.keeper.best?.solution;
   const now = best === undefined ? undefined : search.board.graded.get(best.number);
   if (now !== undefined && isSuspect(now)) await demoteBest(run, task, search);

@@ -60,12 +60,18 @@ export function isSuspect({ report }: Pick<GradedSolution, 'report'>): boolean {
   return report.trust?.verdict === 'suspect';
 }
 
-/** The check that only a probe on opposite labels makes; the harness names it so. */
-const PROBED = 'learns what it is given';
+/** The checks that only probes make; the harness names them so. */
+const HOLDS = 'holds with other ids and another seed';
+const LEARNS = 'learns what it is given';
+
+/** Its program was run once more, and what came of that is in its checks. */
+export function isProbed({ kind, report }: Pick<GradedSolution, 'kind' | 'report'>): boolean {
+  return report.checks.some(({ name }) => name === (kind === 'generated' ? LEARNS : HOLDS));
+}
 
 /** A generated program that nobody knows to be without answers in it: not to be chosen, not to be blended. */
-export function lacksProbes({ kind, report }: Pick<GradedSolution, 'kind' | 'report'>): boolean {
-  return kind === 'generated' && !report.checks.some(({ name }) => name === PROBED);
+export function lacksProbes(solution: Pick<GradedSolution, 'kind' | 'report'>): boolean {
+  return solution.kind === 'generated' && !isProbed(solution);
 }
 
 /** The best of all graded solutions that may be chosen, by score alone; ties go to the earlier one. */

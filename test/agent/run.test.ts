@@ -186,7 +186,7 @@ test('a refit comes after the folds of each solution, and one that fails takes n
   const manifest = await readValidManifest(store, params.spec.jobId, 1);
   t.is(manifest.quality, 'model');
   t.is(manifest.cv?.score, 2.75);
-  t.is(runs, 12);
+  t.is(runs, 12 + 1, 'and a probe of the best');
   const fold = 'grade_fold';
   const graded = called.filter((method) => [fold, 'take_refit', 'finish_solution'].includes(method));
   const whole = [fold, fold, fold, 'take_refit', 'finish_solution'];

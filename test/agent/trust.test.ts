@@ -1,8 +1,10 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import type { Sandbox } from '#agent/sandbox/sandbox.ts';
 import { HarnessFailure } from '#agent/harness-port.ts';
 import { runAgent } from '#agent/run.ts';
-import { createScriptedHarness, makeAgentParams } from '../_support/agent-parts.ts';
+import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes } from '../_support/agent-parts.ts';
 import { makeStore, readValidManifest } from '../_support/agent-store.ts';
 
 test('a suspect solution is neither the best nor part of the blend, and the result says why', async (t) => {
@@ -26,6 +28,77 @@ test('a suspect solution is neither the best nor part of the blend, and the resu
   t.deepEqual(manifest.trust, { verdict: 'verified', reasons: [] });
   t.true(manifest.notes.some((note) => /^Solution 2 .* is suspect and can't be the best: it knows the answers$/.test(note)));
   t.true(asked.length > 0 && asked.every((numbers) => !numbers.includes(2)), JSON.stringify(asked));
+});
+
+/** A sandbox whose runs answer like the scripted one's, and say that they took long. */
+const createSlowSandbox = (dir: string, seconds: number): Sandbox =>
+  createScriptedSandbox(join(dir, 'runs.txt'), async ({ paramsFile, outDir }) => {
+    const { score } = JSON.parse(await readFile(paramsFile, 'utf8')) as { score: number };
+    await writeFile(join(outDir, 'score.txt'), String(score));
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+
+for (const [seconds, best, words] of [
+  [0.01, 3, 'probed'],
+  [10, 1, 'without time for it'],
+] as const) {
+  test(`a generated program is the best, or blended, only after its probes: ${words}`, async (t) => {
+    const { dir, store } = await makeStore(t);
+    const blended: (readonly number[])[] = [];
+    const harness = createScriptedHarness(join(dir, 'harness'));
+    const watched: typeof harness = {
+      ...harness,
+      call: async (method, params, options) => {
+        if ('members' in params) blended.push(params.members);
+        const reply = await harness.call(method, params, options);
+        if (method !== 'judge_probes') return reply;
+        return { ...reply, checks: [{ name: 'learns what it is given', ok: true, weight: 'suspect' as const, detail: '' }] };
+      },
+    };
+    const [ours, theirs] = await makeRecipes(join(dir, 'recipes'), [5, 3]);
+    if (ours === undefined || theirs === undefined) return t.fail();
+    const recipes = [ours, { ...theirs, origin: 'generated' as const }];
+    const sandbox = createSlowSandbox(dir, seconds);
+    const params = await makeAgentParams(dir, store, { startHarness: () => watched, recipes, sandbox });
+    t.is(await runAgent(params), 0);
+    const manifest = await readValidManifest(store, params.spec.jobId, 1);
+    t.is(manifest.bestSolution, best, JSON.stringify(manifest.notes));
+    t.deepEqual(blended, best === 1 ? [] : [[1, 2]]);
+    t.is(manifest.notes.filter((note) => note.startsWith('Solution 2 was not probed, for lack of time')).length > 0, best === 1);
+  });
+}
+
+test('generated programs are refused where the sandbox was not tried, and where they carry answers', async (t) => {
+  const { dir, store } = await makeStore(t);
+  const [recipe] = await makeRecipes(join(dir, 'recipes'), [3]);
+  if (recipe === undefined) return t.fail();
+  const recipes = [{ ...recipe, origin: 'generated' as const }];
+  const open = createScriptedSandbox(join(dir, 'runs.txt'));
+  const untried: Sandbox = { ...open, generatedCode: { accepted: false, reason: 'no self-test' } };
+  const first = await makeAgentParams(dir, store, { recipes, sandbox: untried });
+  t.is(await runAgent(first), 0);
+  const { notes } = await readValidManifest(store, first.spec.jobId, 1);
+  t.true(
+    notes.some((note) => note.includes('generated code is not run here: no self-test')),
+    JSON.stringify(notes),
+  );
+  const harness = createScriptedHarness(join(dir, 'harness'));
+  const refusing: typeof harness = {
+    ...harness,
+    call: async (method, params, options) => {
+      const reply = await harness.call(method, params, options);
+      return method === 'check_program' ? { ...reply, reason: 'it names 9 ids' } : reply;
+    },
+  };
+  const second = await makeAgentParams(dir, store, { recipes, sandbox: open, startHarness: () => refusing });
+  t.is(await runAgent(second), 0);
+  const manifest = await readValidManifest(store, second.spec.jobId, 1);
+  t.true(
+    manifest.notes.some((note) => note.includes('the program is refused: it names 9 ids')),
+    JSON.stringify(manifest.notes),
+  );
+  t.is(manifest.quality, 'fallback');
+  await t.throwsAsync(readFile(join(dir, 'runs.txt')), { code: 'ENOENT' });
 });
 
 test('a score that cannot be expected leaves the result without it', async (t) => {
