@@ -6,6 +6,7 @@ const Environment = z.object({
   KAGGLE_AGENT_RUNNER_SOCKET: z.string().min(1).max(100),
   KAGGLE_AGENT_RUNS_DIR: z.string().min(1),
   KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
+  KAGGLE_AGENT_RUN_DISK_MIB: z.coerce.number().int().min(1).optional(),
 });
 
 /** Settings of the runner: it needs no secret, and is given none. */
@@ -13,6 +14,8 @@ export interface RunnerConfig {
   readonly socketPath: string;
   readonly runsDir: string;
   readonly python: string;
+  /** What one run may write; null = the sandbox's own limit. */
+  readonly runDiskMib: number | null;
 }
 
 /** Reads the environment once. Throws an Error that names each wrong variable. */
@@ -27,5 +30,6 @@ export function readRunnerConfig(env: Readonly<Record<string, string | undefined
     socketPath: resolve(values.KAGGLE_AGENT_RUNNER_SOCKET),
     runsDir: resolve(values.KAGGLE_AGENT_RUNS_DIR),
     python: resolve(values.KAGGLE_AGENT_PYTHON ?? DEFAULT_PYTHON),
+    runDiskMib: values.KAGGLE_AGENT_RUN_DISK_MIB ?? null,
   };
 }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { mkdir } from 'node:fs/promises';
+import { DEFAULT_LIMITS } from '../sandbox/run-limits.ts';
 import { RECIPES_INDEX } from '../search/recipes.ts';
 import { describeError } from '../errors.ts';
 import { hasNoNetwork } from './network.ts';
@@ -20,7 +21,10 @@ async function main(): Promise<void> {
   }
   const log = (line: string): void => void process.stdout.write(`runner: ${line}\n`);
   await mkdir(config.runsDir, { recursive: true, mode: 0o770 });
-  const { sandbox, problems: found } = await openProcessSandbox(config.python);
+  const { sandbox, problems: found } = await openProcessSandbox(config.python, {
+    ...DEFAULT_LIMITS,
+    ...(config.runDiskMib !== null && { diskMib: config.runDiskMib }),
+  });
   const problems = (await hasNoNetwork()) ? [...found] : [...found, 'this container has a network'];
   const server = await startRunnerServer({
     socketPath: config.socketPath,

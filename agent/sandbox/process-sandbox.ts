@@ -56,9 +56,12 @@ export function createProcessSandbox(
 }
 
 /** The same, confined where this machine can, and tried by a self-test; `problems` says in one line each why not. */
-export async function openProcessSandbox(python: string): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
+export async function openProcessSandbox(
+  python: string,
+  limits: RunLimits = DEFAULT_LIMITS,
+): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
   const { confinement, problems } = await probeConfinement(python);
-  const sandbox = createProcessSandbox(python, confinement);
+  const sandbox = createProcessSandbox(python, confinement, { limits });
   if (confinement === null) {
     return { sandbox: { ...sandbox, generatedCode: { accepted: false, reason: problems.join('; ') } }, problems };
   }

@@ -2,18 +2,18 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { AttackPlace } from './place.ts';
 import type { AttackResult } from './programs-suite.ts';
 import { unpackArchive } from '#adapters/kaggle/unpack.ts';
-import { PYTHON } from '../_support/python.ts';
 
-const GENERATOR = new URL('programs/make_archives.py', import.meta.url).pathname;
 const LIMITS = { maxEntries: 2_000, maxTotalBytes: 200 * 2 ** 20, maxFileBytes: 100 * 2 ** 20 };
 
 /** Archives that bomb, leave the folder or collide, against what unpacks Kaggle's bundles: each is refused, with nothing outside. */
-export async function runArchives(dir: string): Promise<AttackResult[]> {
-  const home = join(dir, 'archives');
+export async function runArchives({ folders }: AttackPlace): Promise<AttackResult[]> {
+  const { agentDir, programsDir, python } = folders;
+  const home = join(agentDir, 'archives');
   await mkdir(home);
-  const { stdout } = await promisify(execFile)(PYTHON, ['-I', GENERATOR, home]);
+  const { stdout } = await promisify(execFile)(python, ['-I', join(programsDir, 'make_archives.py'), home]);
   const results: AttackResult[] = [];
   for (const name of stdout.trim().split('\n')) {
     const inside = join(home, `place-${name}`);

@@ -3,7 +3,7 @@ import { createProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
 import { probeConfinement } from '#agent/sandbox/confinement.ts';
 import { weakenSandbox } from './layers.ts';
 import type { Layer } from './layers.ts';
-import { makeAttackPlace } from './place.ts';
+import { makeLocalPlace } from './place.ts';
 import { runArchives } from './archives.ts';
 import { runTries } from './programs-suite.ts';
 import { runStrangers } from './strangers.ts';
@@ -17,9 +17,9 @@ for (const without of confinement.bubblewrap === null ? [[]] : [[], ['bubblewrap
   const tier = without.length === 0 && confinement.bubblewrap !== null ? 'in bubblewrap' : 'under seccomp and Landlock';
   test.serial(`no program gets through ${tier}, and two runs at once tell each other nothing`, async (t) => {
     t.timeout(240_000);
-    const place = await makeAttackPlace();
+    const place = await makeLocalPlace();
     t.teardown(async () => place.close());
-    const sandbox = await weakenSandbox(place.dir, confinement, without);
+    const sandbox = await weakenSandbox(place.folders.agentDir, confinement, without);
     const results = [...(await runTries(sandbox, place)), ...(await runStrangers(sandbox, place))];
     t.true(results.length > 80, `${results.length} attacks`);
     t.deepEqual(
@@ -31,7 +31,7 @@ for (const without of confinement.bubblewrap === null ? [[]] : [[], ['bubblewrap
 
 test.serial('the attacks can succeed: without any confinement most channels between two runs are open', async (t) => {
   t.timeout(240_000);
-  const place = await makeAttackPlace();
+  const place = await makeLocalPlace();
   t.teardown(async () => place.close());
   const [result] = await runStrangers(createProcessSandbox(PYTHON), place);
   for (const channel of [
@@ -48,9 +48,9 @@ test.serial('the attacks can succeed: without any confinement most channels betw
 
 test.serial('no hostile archive, answer or table is taken', async (t) => {
   t.timeout(240_000);
-  const place = await makeAttackPlace();
+  const place = await makeLocalPlace();
   t.teardown(async () => place.close());
-  const results = [...(await runArchives(place.dir)), ...(await runTables(place.dir))];
+  const results = [...(await runArchives(place)), ...(await runTables(place))];
   t.true(results.length > 40);
   t.deepEqual(
     results.filter(({ through }) => through),

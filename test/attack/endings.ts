@@ -63,7 +63,7 @@ export const ENDINGS: readonly Ending[] = [
   {
     name: 'a fork bomb',
     // Bounded and slow enough that a machine whose sandbox lets it through survives the proof.
-    program: 'import os, time\nfor _ in range(400):\n    if os.fork() == 0: time.sleep(60)\n    time.sleep(0.005)\ntime.sleep(20)',
+    program: 'import os, time\nfor _ in range(700):\n    if os.fork() == 0: time.sleep(60)\n    time.sleep(0.005)\ntime.sleep(20)',
     // Each copy counts its memory: either limit may be the first.
     ends: ['killed', 'crashed', 'blocked', 'oom'],
     layer: 'task limit',

@@ -5,23 +5,25 @@ import type { Layer } from './layers.ts';
 import { formatTable } from '#cli/output.ts';
 import { probeConfinement } from '#agent/sandbox/confinement.ts';
 import { LAYERS, weakenSandbox } from './layers.ts';
-import { makeAttackPlace } from './place.ts';
+import { makeLocalPlace } from './place.ts';
 import { runArchives } from './archives.ts';
 import { runEndings, runTries } from './programs-suite.ts';
 import { runTables } from './tables.ts';
 import { runStrangers } from './strangers.ts';
 import { PYTHON } from '../_support/python.ts';
 
-const USAGE = `npm run attack -- [--json] [--without LAYER]... [--prove]
+const USAGE = `npm run attack -- [--json] [--without LAYER]... [--prove] [--cluster]
 Tries to break out of the sandbox, and to break what reads its files. Exit code 1: something got through.
 --without LAYER  takes a layer away first: ${LAYERS.join(', ')}
---prove          takes each layer away in turn and names what gets through then`;
+--prove          takes each layer away in turn and names what gets through then
+--cluster        from inside an attempt's pod (needs KUBECONFIG, KAGGLE_AGENT_TEST_REAL_IMAGE: the agent's image; see docs/install.md)`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       json: { type: 'boolean', default: false },
       prove: { type: 'boolean', default: false },
+      cluster: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       without: { type: 'string', multiple: true, default: [] },
     },
@@ -31,6 +33,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${USAGE}\n`);
     return values.help ? 0 : 64;
   }
+  if (values.cluster) return attackPod(values.json);
   const { confinement, problems, missing } = await probeConfinement(PYTHON);
   if (confinement === null) {
     process.stderr.write(`Programs cannot be confined here: ${problems.join('; ')}\n`);
@@ -45,18 +48,27 @@ async function main(): Promise<number> {
   return report(results, values.json);
 }
 
+async function attackPod(json: boolean): Promise<number> {
+  // Its modules need a cluster's settings: they are loaded only where one is attacked.
+  const { attackInPod } = await import('./cluster.ts');
+  const { tier, layers, results } = await attackInPod();
+  process.stderr.write(`in a pod, tier ${tier}; layers: ${layers.join(', ')}\n`);
+  const code = report(results, json);
+  return tier === 'isolated' ? code : 1;
+}
+
 function readLayer(name: string): Layer | null {
   return LAYERS.find((layer) => layer.toLowerCase() === name.toLowerCase()) ?? null;
 }
 
 /** All attacks; those on the readers of files do not depend on a layer. */
 async function attack(confinement: Confinement, without: readonly Layer[], programsOnly = false): Promise<AttackResult[]> {
-  const place = await makeAttackPlace();
+  const place = await makeLocalPlace();
   try {
-    const sandbox = await weakenSandbox(place.dir, confinement, without);
+    const sandbox = await weakenSandbox(place.folders.agentDir, confinement, without);
     process.stderr.write(`layers: ${sandbox.layers.filter((name) => !without.some((layer) => layer === name)).join(', ')}\n`);
     const results = [...(await runTries(sandbox, place)), ...(await runEndings(sandbox, place)), ...(await runStrangers(sandbox, place))];
-    return programsOnly ? results : [...results, ...(await runArchives(place.dir)), ...(await runTables(place.dir))];
+    return programsOnly ? results : [...results, ...(await runArchives(place)), ...(await runTables(place))];
   } finally {
     await place.close();
   }

@@ -25,7 +25,7 @@ const DAEMON_PATIENCE_MS = 1_000;
 export async function runTries(sandbox: Sandbox, place: AttackPlace): Promise<AttackResult[]> {
   const results: AttackResult[] = [];
   for (const kind of TRY_PROGRAMS) {
-    const run = await makeAttackRun(place, await readProgram(`${kind}.py`), {});
+    const run = await makeAttackRun(place, await readProgram(place, `${kind}.py`), {});
     const outcome = await sandbox.run(run.order);
     const text = await readFile(join(run.order.outDir, 'tries.json'), 'utf8').catch(() => '[]');
     for (const { name, through, result, ms } of Tries.parse(JSON.parse(text))) {

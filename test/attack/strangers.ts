@@ -12,10 +12,10 @@ const Heard = z.object({ heard: z.record(z.string(), z.number()), tried: z.numbe
 
 /** Two runs at once that tell each other a word in every way they know. What one hears of the other got through. */
 export async function runStrangers(sandbox: Sandbox, place: AttackPlace): Promise<AttackResult[]> {
-  const program = await readProgram('strangers.py');
+  const program = await readProgram(place, 'strangers.py');
   const name = `kaggle-agent-strangers-${randomInt(1e9)}`;
   // A place that nothing in the product gives to two runs: what a shared file's times would tell.
-  const common = join(place.dir, 'common');
+  const common = join(place.folders.runsDir, 'common');
   await mkdir(common, { recursive: true });
   for (const who of ['a', 'b']) {
     const path = join(common, `time-${who}-${name}`);

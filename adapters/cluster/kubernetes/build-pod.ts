@@ -22,6 +22,8 @@ const SOCKET = `${RUNS_DIR}/runner.sock`;
 const RUN_FILES = `${RUNS_DIR}/work`;
 const PYTHON = '/app/.venv/bin/python';
 const TMP_MIB = 512;
+/** A volume that is too full ends the whole pod: two runs and their data must fit, each with what it may write. */
+const RUNS_A_VOLUME = 4;
 const STORAGE_REQUEST_MIB = 256;
 const LEAST_CPU_LIMIT_MILLIS = 1000;
 /** Readable by the pod's group alone. */
@@ -93,6 +95,7 @@ function buildRunner(spec: JobSpec, settings: JobSettings): V1Container {
       { name: 'KAGGLE_AGENT_RUNNER_SOCKET', value: SOCKET },
       { name: 'KAGGLE_AGENT_RUNS_DIR', value: RUN_FILES },
       { name: 'KAGGLE_AGENT_PYTHON', value: PYTHON },
+      { name: 'KAGGLE_AGENT_RUN_DISK_MIB', value: String(Math.max(1, Math.floor(settings.pod.scratchMib / RUNS_A_VOLUME))) },
       { name: 'HOME', value: '/tmp' },
     ],
     resources: buildResources({ cpuMillis, memoryMib, limitMib: 2 * memoryMib, scratchMib: settings.pod.scratchMib }),

@@ -59,15 +59,21 @@ test('the paired error is that of the mean difference', (t) => {
   t.is(pairedStandardError([1], [1, 2]), 0);
 });
 
-test('a suspect solution is not chosen by its score, an unverified one is', (t) => {
-  const judged = (number: number, score: number, verdict: 'verified' | 'unverified' | 'suspect') => {
+test('a suspect solution is not chosen by its score, nor a generated one without probes; an unverified one is', (t) => {
+  const judged = (number: number, score: number, verdict: 'verified' | 'unverified' | 'suspect', probed = true) => {
     const plain = solution('generated', [score]);
-    return { ...plain, number, report: { ...plain.report, number, trust: { verdict, reasons: [] } } };
+    const checks = probed ? [{ name: 'learns what it is given', ok: true, weight: 'suspect' as const, detail: '' }] : [];
+    return { ...plain, number, report: { ...plain.report, number, checks, trust: { verdict, reasons: [] } } };
   };
   const board = createScoreboard();
-  for (const each of [judged(1, 0.7, 'verified'), judged(2, 0.8, 'unverified'), judged(3, 0.99, 'suspect')])
+  for (const each of [
+    judged(1, 0.7, 'verified'),
+    judged(2, 0.8, 'unverified'),
+    judged(3, 0.99, 'suspect'),
+    judged(4, 0.95, 'verified', false),
+  ])
     board.graded.set(each.number, each);
   const metric = { id: 'auc', direction: 'maximize', display_name: 'AUC', source: 'api', proxy: false, k: null } as const;
   t.is(findBestByScore(board, metric, ['generated'])?.number, 2);
-  t.deepEqual([...board.graded.values()].map(isSuspect), [false, false, true]);
+  t.deepEqual([...board.graded.values()].map(isSuspect), [false, false, true, false]);
 });

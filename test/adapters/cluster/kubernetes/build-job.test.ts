@@ -77,7 +77,10 @@ test('the runner has the resources of the order, and no secret, token, label or 
     'KAGGLE_AGENT_PYTHON',
     'KAGGLE_AGENT_RUNNER_SOCKET',
     'KAGGLE_AGENT_RUNS_DIR',
+    'KAGGLE_AGENT_RUN_DISK_MIB',
   ]);
+  // Four times that fits into the volume: one that is too full ends the pod.
+  t.is(runner.env?.find((each) => each.name === 'KAGGLE_AGENT_RUN_DISK_MIB')?.value, '1024');
   t.deepEqual(runner.volumeMounts?.map((each) => each.name).sort(), ['runner-tmp', 'runs']);
   t.false(JSON.stringify(runner).includes(order.token));
   t.is(template.metadata?.annotations?.['kaggle-agent.dev/token'], order.token);
