@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { EXIT_CLASSES } from '../sandbox/sandbox.ts';
 
-export const RUNNER_PROTOCOL = 2;
+export const RUNNER_PROTOCOL = 3;
 /** The longest line from the agent, and from the runner. */
 export const MAX_REQUEST_BYTES = 64 * 1024;
 export const MAX_REPLY_BYTES = 1024 * 1024;
@@ -38,6 +38,7 @@ export const RunOrder = z.strictObject({
     .number()
     .min(1)
     .max(64 * 1024 * 1024),
+  coldStart: z.boolean().default(false),
 });
 export type RunOrder = z.infer<typeof RunOrder>;
 

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import type { RunProcess } from './fork-server.ts';
 import { killTree, signalGroup, signalOne } from './process-tree.ts';
 
 /** How long a supervisor may take to end everything before it is ended itself. */
@@ -15,7 +15,7 @@ export interface RunEnd {
  * A `supervised` run ends through its supervisor (confine.py): it reaps daemons too, and ends only when nothing is left. A `contained` one
  * (bubblewrap) ends with the first process of its namespace, which dies with its starter. A `group` is a process group.
  */
-export function endRun(child: ChildProcess, kind: 'group' | 'supervised' | 'contained'): RunEnd {
+export function endRun(child: RunProcess, kind: 'group' | 'supervised' | 'contained'): RunEnd {
   const { pid } = child;
   const nothing = (): void => undefined;
   if (pid === undefined) return { ask: nothing, kill: nothing, sweep: nothing };

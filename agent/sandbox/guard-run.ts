@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import type { RunProcess } from './fork-server.ts';
 import type { RunEnd } from './end-run.ts';
 import type { RunLimits } from './run-limits.ts';
 import type { ExitClass, SolutionRun } from './sandbox.ts';
@@ -22,8 +22,8 @@ export interface Guard {
   stop(): void;
 }
 
-/** Ends the run when a limit is passed, or the attempt is stopped: TERM, grace, KILL for time, else KILL, always to all of it. */
-export function guardRun(child: ChildProcess, order: SolutionRun, limits: RunLimits, run: RunEnd): Guard {
+/** `isForked`: it shares its parent's memory, which is not its own. Ends the run when a limit is passed, or the attempt is stopped: TERM, grace, KILL for time, else KILL, always to all of it. */
+export function guardRun(child: RunProcess, order: SolutionRun, limits: RunLimits, run: RunEnd, isForked = false): Guard {
   let reason: GuardedEnd | null = null;
   let peakMib = 0;
   let killTimer: NodeJS.Timeout | null = null;
@@ -37,7 +37,7 @@ export function guardRun(child: ChildProcess, order: SolutionRun, limits: RunLim
     killTimer = setTimeout(run.kill, graceMs);
   };
   const look = async (pid: number): Promise<void> => {
-    const { memoryMib, tasks } = await measureTree(pid);
+    const { memoryMib, tasks } = await measureTree(pid, isForked);
     peakMib = Math.max(peakMib, memoryMib);
     if (memoryMib > order.memoryMib) end('oom', `it used more than ${order.memoryMib} MiB of memory`);
     if (tasks > limits.tasks) end('killed', `it started more than ${limits.tasks} processes and threads`);

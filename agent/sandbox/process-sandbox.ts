@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Confinement } from './confinement.ts';
+import type { ForkServer, RunProcess } from './fork-server.ts';
 import type { Guard } from './guard-run.ts';
 import type { ProcessEnd } from './classify-end.ts';
 import type { RunEnd } from './end-run.ts';
@@ -10,6 +10,7 @@ import type { RunLimits } from './run-limits.ts';
 import type { ExitClass, RunOutcome, Sandbox, SolutionRun } from './sandbox.ts';
 import { DEFAULT_LIMITS } from './run-limits.ts';
 import { classifyEnd, readSignal } from './classify-end.ts';
+import { createForkServer } from './fork-server.ts';
 import { cleanTail, createTailKeeper, findOwnFrame } from './clean-tail.ts';
 import { countOomKills } from './oom-kills.ts';
 import { endRun } from './end-run.ts';
@@ -26,6 +27,8 @@ const LAUNCH = 'ulimit -c 0; ulimit -n "$1"; ulimit -f "$2"; ulimit -t "$3"; uli
 export interface ProcessSandboxOptions {
   readonly limits?: RunLimits;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Starts runs warm where no namespaces are put around them; absent = every start is cold. */
+  readonly forkServer?: ForkServer;
 }
 
 interface Place {
@@ -33,6 +36,7 @@ interface Place {
   readonly confinement: Confinement | null;
   readonly limits: RunLimits;
   readonly environment: Readonly<Record<string, string>>;
+  readonly forkServer: ForkServer | null;
 }
 
 const UNTRIED = { accepted: false, reason: 'no self-test has tried this sandbox' } as const;
@@ -45,13 +49,13 @@ const UNTRIED = { accepted: false, reason: 'no self-test has tried this sandbox'
 export function createProcessSandbox(
   python: string,
   confinement: Confinement | null = null,
-  { limits = DEFAULT_LIMITS, environment = {} }: ProcessSandboxOptions = {},
+  { limits = DEFAULT_LIMITS, environment = {}, forkServer }: ProcessSandboxOptions = {},
 ): Sandbox {
   return {
     tier: confinement === null ? 'process' : 'isolated',
     layers: listLayers(confinement),
     generatedCode: UNTRIED,
-    run: (order) => runProcess({ python, confinement, limits, environment }, order),
+    run: (order) => runProcess({ python, confinement, limits, environment, forkServer: forkServer ?? null }, order),
   };
 }
 
@@ -61,7 +65,8 @@ export async function openProcessSandbox(
   limits: RunLimits = DEFAULT_LIMITS,
 ): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
   const { confinement, problems } = await probeConfinement(python);
-  const sandbox = createProcessSandbox(python, confinement, { limits });
+  const warm = confinement?.bubblewrap === null ? { forkServer: createForkServer(python, writeThreads) } : {};
+  const sandbox = createProcessSandbox(python, confinement, { limits, ...warm });
   if (confinement === null) {
     return { sandbox: { ...sandbox, generatedCode: { accepted: false, reason: problems.join('; ') } }, problems };
   }
@@ -75,20 +80,16 @@ async function runProcess(place: Place, order: SolutionRun): Promise<RunOutcome>
   if (order.signal.aborted) return { exitClass: 'stopped', exitCode: null, seconds: 0, peakMemoryMib: 0, tail: '', frame: null };
   const startMs = performance.now();
   const oomKills = await countOomKills();
-  const command = [...writeCommand(place.python, order, place.confinement, place.limits.tasks), ...writeArguments(order)];
-  const child = spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...writeLimits(order, place.limits), ...command], {
-    cwd: order.scratchDir,
-    env: writeEnvironment(order, place.environment),
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const forked = await startForked(place, order);
+  const child = forked ?? startCold(place, order);
   const output = collectOutput(child, order.onOutput);
   const end = endRun(child, place.confinement === null ? 'group' : place.confinement.bubblewrap === null ? 'supervised' : 'contained');
-  const guard = guardRun(child, order, place.limits, end);
+  const guard = guardRun(child, order, place.limits, end, forked !== null);
   const ended = await waitForEnd(child, end);
   guard.stop();
   // Whatever it left behind ends with it; then its pipes close.
   end.sweep();
+  if (forked !== null && guard.reason() !== null) place.forkServer?.retire();
   const { exitClass, words } = await findEnd(order, ended, { guard, text: output.text(), oomKills });
   return {
     exitClass,
@@ -98,6 +99,33 @@ async function runProcess(place: Place, order: SolutionRun): Promise<RunOutcome>
     tail: words === null ? cleanTail(output.text()) : cleanTail(`${output.text()}\n${words}`),
     frame: findOwnFrame(output.text(), order.program),
   };
+}
+
+function startCold(place: Place, order: SolutionRun): RunProcess {
+  const command = [...writeCommand(place.python, order, place.confinement, place.limits.tasks), ...writeArguments(order)];
+  const { openFiles, fileBytes, cpuS, dataBytes } = findLimits(order, place.limits);
+  const limits = [openFiles, fileBytes / 512, cpuS, dataBytes / 1024].map(String);
+  return spawn('/bin/sh', ['-c', LAUNCH, 'sh', ...limits, ...command], {
+    cwd: order.scratchDir,
+    env: writeEnvironment(order, place.environment),
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** A child of the fork server with the same limits and rights; null where a cold start is wanted, or the only way. */
+async function startForked(place: Place, order: SolutionRun): Promise<RunProcess | null> {
+  if (place.forkServer === null || place.confinement === null || order.coldStart === true) return null;
+  const { openFiles, fileBytes, cpuS, dataBytes } = findLimits(order, place.limits);
+  return place.forkServer.start({
+    program: order.program,
+    arguments: writeArguments(order),
+    read: [order.program, order.trainDir, order.predictDir, order.paramsFile],
+    write: [order.outDir, order.scratchDir],
+    cwd: order.scratchDir,
+    environment: writeEnvironment(order, place.environment),
+    limits: { open_files: openFiles, file_bytes: fileBytes, cpu_s: cpuS, data_bytes: dataBytes },
+  });
 }
 
 /** The class of an end, with a sentence where the program's own words do not tell. */
@@ -118,10 +146,14 @@ async function findEnd(
   return { exitClass: 'contract', words: `it ended without ${order.answers.join(' or ')} as a plain file in the folder of --out` };
 }
 
-function writeLimits(order: SolutionRun, limits: RunLimits): string[] {
-  const cpuS = Math.ceil((order.timeoutMs / 1000) * order.threads) + 10;
-  const dataKib = Math.ceil(2 * order.memoryMib + limits.reserveMib) * 1024;
-  return [limits.openFiles, limits.fileMib * 2048, cpuS, dataKib].map(String);
+/** What the kernel is told to refuse; the file's size in blocks of 512 bytes for the shell. */
+function findLimits(order: SolutionRun, limits: RunLimits) {
+  return {
+    openFiles: limits.openFiles,
+    fileBytes: limits.fileMib * 2 ** 20,
+    cpuS: Math.ceil((order.timeoutMs / 1000) * order.threads) + 10,
+    dataBytes: Math.ceil(2 * order.memoryMib + limits.reserveMib) * 2 ** 20,
+  };
 }
 
 function writeArguments(order: SolutionRun): string[] {
@@ -132,20 +164,21 @@ function writeArguments(order: SolutionRun): string[] {
 }
 
 function writeEnvironment(order: SolutionRun, more: Readonly<Record<string, string>>): Record<string, string> {
-  const threads = String(order.threads);
+  return { ...writeThreads(String(order.threads)), HOME: order.scratchDir, TMPDIR: order.scratchDir, ...more };
+}
+
+/** What the numerical libraries read when they are loaded. */
+function writeThreads(threads: string): Record<string, string> {
   return {
     LANG: 'C.UTF-8',
-    HOME: order.scratchDir,
-    TMPDIR: order.scratchDir,
     PYTHONDONTWRITEBYTECODE: '1',
     OMP_NUM_THREADS: threads,
     OPENBLAS_NUM_THREADS: threads,
     MKL_NUM_THREADS: threads,
-    ...more,
   };
 }
 
-function collectOutput(child: ChildProcess, onOutput: (chunk: string) => void) {
+function collectOutput(child: RunProcess, onOutput: (chunk: string) => void) {
   let bytes = 0;
   const keepers = [child.stdout, child.stderr].map((stream) => {
     const keeper = createTailKeeper();
@@ -167,7 +200,7 @@ interface Ended extends ProcessEnd {
 }
 
 /** Waits for the main process, not for its pipes: a child that it left behind may hold those open. */
-async function waitForEnd(child: ChildProcess, run: RunEnd): Promise<Ended> {
+async function waitForEnd(child: RunProcess, run: RunEnd): Promise<Ended> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ exitCode: null, signal: null, failedToStart: error.message }));
     child.once('exit', (exitCode, signal) => {

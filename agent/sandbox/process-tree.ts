@@ -3,18 +3,32 @@ import { readdir, readFile } from 'node:fs/promises';
 /** More processes than this are not counted one by one. */
 const MAX_COUNTED = 2_000;
 
-/** Resident memory in MiB, and the number of processes and threads, of a process and all its descendants. Linux only: reads /proc. */
-export async function measureTree(pid: number): Promise<{ memoryMib: number; tasks: number }> {
+/**
+ * Resident memory in MiB, and the number of processes and threads, of a process and all its descendants. `isForked`: memory that is shared
+ * with the process it was forked from counts in part only. Linux only: reads /proc.
+ */
+export async function measureTree(pid: number, isForked = false): Promise<{ memoryMib: number; tasks: number }> {
   let pages = 0;
   let tasks = 0;
   for (const member of await listTree(pid)) {
     tasks += member.tasks;
+    if (isForked) {
+      pages += (await readOwnKib(member.pid)) / 4;
+      continue;
+    }
     const statm = await readFile(`/proc/${member.pid}/statm`, 'utf8').catch(() => '');
     // Resident minus shared file pages: libraries that several processes map are not counted for each.
     const [, resident = '0', shared = '0'] = statm.split(' ');
     pages += Number(resident) - Number(shared);
   }
   return { memoryMib: (pages * 4096) / 2 ** 20, tasks };
+}
+
+/** Anonymous memory, a page that n processes share counted as an n-th: the kernel's own sum, in KiB. */
+async function readOwnKib(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  const sizes = [...text.matchAll(/^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+) kB$/gm)].map(([, size]) => Number(size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** Sends a signal to a whole process group; true when there was one. */

@@ -165,6 +165,32 @@ async function exchange({ socket, listen }: Connection, run: SolutionRun, startM
 }
 
 function selectOrder(run: SolutionRun): RunOrder {
-  const { program, trainDir, predictDir, outDir, scratchDir, paramsFile, answers, seed, threads, timeoutMs, memoryMib } = run;
-  return { program, trainDir, predictDir, outDir, scratchDir, paramsFile, answers: [...answers], seed, threads, timeoutMs, memoryMib };
+  const {
+    program,
+    trainDir,
+    predictDir,
+    outDir,
+    scratchDir,
+    paramsFile,
+    answers,
+    seed,
+    threads,
+    timeoutMs,
+    memoryMib,
+    coldStart = false,
+  } = run;
+  return {
+    program,
+    trainDir,
+    predictDir,
+    outDir,
+    scratchDir,
+    paramsFile,
+    answers: [...answers],
+    seed,
+    threads,
+    timeoutMs,
+    memoryMib,
+    coldStart,
+  };
 }

@@ -30,6 +30,8 @@ export interface SolutionRun {
   readonly threads: number;
   readonly timeoutMs: number;
   readonly memoryMib: number;
+  /** Never from a process that has imported packages before: a finalist is confirmed so. Absent = the sandbox's choice. */
+  readonly coldStart?: boolean;
   readonly onOutput: (chunk: string) => void;
   readonly signal: AbortSignal;
 }

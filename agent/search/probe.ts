@@ -66,6 +66,7 @@ async function runProbe(run: RunContext, task: Task, program: MeasuredProgram, {
       place,
       seed: kind === 'fresh' ? task.seed + 1 : task.seed,
       onOutput: (chunk) => run.log.output(`solution ${program.number} probe`, chunk),
+      coldStart: true,
       timeoutMs: 1000 * (PATIENCE * program.slowestFoldS + PATIENCE_S),
     }),
   );

@@ -28,9 +28,10 @@ export async function startRun(
     readonly seed: number;
     readonly onOutput: (chunk: string) => void;
     readonly timeoutMs?: number;
+    readonly coldStart?: boolean;
   },
 ): Promise<RunOutcome> {
-  const { place, seed, onOutput, timeoutMs = Infinity } = given;
+  const { place, seed, onOutput, timeoutMs = Infinity, coldStart = false } = given;
   const atOnce = chooseRunsAtOnce(run, task);
   return run.sandbox.run({
     program,
@@ -46,6 +47,7 @@ export async function startRun(
     timeoutMs: Math.max(MIN_TIMEOUT_MS, Math.min(timeoutMs, run.deadline.workS() * 1000)),
     // Limits are twice the request; what runs at a time shares them, and the orchestrator needs some itself.
     memoryMib: Math.floor((1.5 * run.spec.resources.memoryMib) / atOnce),
+    coldStart,
     onOutput,
     signal: run.signal,
   });
