@@ -44,7 +44,7 @@ async function main(): Promise<number> {
 /** The runner container where there is one, else children of this process. */
 async function openSandbox({ runner, python }: AgentConfig, print: (line: string) => void): Promise<Sandbox> {
   if (runner !== null) return createRunnerSandbox({ socketPath: runner.socketPath, onNote: print });
-  const { sandbox, problems } = await openProcessSandbox(python);
+  const { sandbox, problems } = await openProcessSandbox(python, { warm: true });
   if (problems.length > 0) print(`programs run without confinement: ${problems.join('; ')}`);
   return sandbox;
 }

@@ -65,7 +65,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       sign: null,
       kaggle: options.kaggle,
       startHarness: ({ threads, onLog }) => startHarness({ python, threads, onLog }),
-      sandbox: (await openProcessSandbox(python)).sandbox,
+      sandbox: (await openProcessSandbox(python, { warm: true })).sandbox,
       recipes: await loadRecipes(),
       identity: { podUid: `process-${process.pid}`, nonce: randomUUID() },
       podName: null,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sandbox, SolutionRun } from '#agent/sandbox/sandbox.ts';
 import { PYTHON } from '#test/_support/python.ts';
+import { createForkServer } from '#agent/sandbox/fork-server.ts';
 import { createProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
 import { probeConfinement } from '#agent/sandbox/confinement.ts';
 
@@ -33,11 +34,18 @@ async function main(): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'kaggle-agent-bench-'));
   try {
     const order = await makeOrder(dir);
+    const forkServer = createForkServer(PYTHON, (threads) => ({
+      LANG: 'C.UTF-8',
+      OMP_NUM_THREADS: threads,
+      OPENBLAS_NUM_THREADS: threads,
+    }));
     const { confinement, missing } = await probeConfinement(PYTHON);
     const sandboxes: [string, Sandbox | null][] = [['bare interpreter', null]];
     sandboxes.push(['limits only', createProcessSandbox(PYTHON)]);
     if (confinement !== null) {
-      sandboxes.push(['Landlock and seccomp', createProcessSandbox(PYTHON, { ...confinement, bubblewrap: null })]);
+      const plain = { ...confinement, bubblewrap: null };
+      sandboxes.push(['Landlock and seccomp', createProcessSandbox(PYTHON, plain)]);
+      sandboxes.push(['the same, forked', createProcessSandbox(PYTHON, plain, { forkServer })]);
       if (confinement.bubblewrap !== null) sandboxes.push(['bubblewrap too', createProcessSandbox(PYTHON, confinement)]);
     }
     const times = sandboxes.map((): number[] => []);
@@ -57,6 +65,7 @@ async function main(): Promise<number> {
       );
     }
     for (const line of missing) process.stdout.write(`not measured: ${line}\n`);
+    await forkServer.close();
     return 0;
   } finally {
     await rm(dir, { recursive: true, force: true });

@@ -22,8 +22,8 @@ async function main(): Promise<void> {
   const log = (line: string): void => void process.stdout.write(`runner: ${line}\n`);
   await mkdir(config.runsDir, { recursive: true, mode: 0o770 });
   const { sandbox, problems: found } = await openProcessSandbox(config.python, {
-    ...DEFAULT_LIMITS,
-    ...(config.runDiskMib !== null && { diskMib: config.runDiskMib }),
+    limits: { ...DEFAULT_LIMITS, ...(config.runDiskMib !== null && { diskMib: config.runDiskMib }) },
+    warm: true,
   });
   const problems = (await hasNoNetwork()) ? [...found] : [...found, 'this container has a network'];
   const server = await startRunnerServer({

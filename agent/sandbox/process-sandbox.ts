@@ -59,21 +59,40 @@ export function createProcessSandbox(
   };
 }
 
+export interface OpenOptions {
+  readonly limits?: RunLimits;
+  /** Starts runs warm where no namespaces are put around them, once the self-test has tried that way too. */
+  readonly warm?: boolean;
+}
+
 /** The same, confined where this machine can, and tried by a self-test; `problems` says in one line each why not. */
 export async function openProcessSandbox(
   python: string,
-  limits: RunLimits = DEFAULT_LIMITS,
+  { limits = DEFAULT_LIMITS, warm = false }: OpenOptions = {},
 ): Promise<{ readonly sandbox: Sandbox; readonly problems: readonly string[] }> {
   const { confinement, problems } = await probeConfinement(python);
-  const warm = confinement?.bubblewrap === null ? { forkServer: createForkServer(python, writeThreads) } : {};
-  const sandbox = createProcessSandbox(python, confinement, { limits, ...warm });
+  const cold = createProcessSandbox(python, confinement, { limits });
   if (confinement === null) {
-    return { sandbox: { ...sandbox, generatedCode: { accepted: false, reason: problems.join('; ') } }, problems };
+    return { sandbox: { ...cold, generatedCode: { accepted: false, reason: problems.join('; ') } }, problems };
   }
-  const generatedCode = await tryToBreakOut(sandbox);
-  if (generatedCode.accepted) return { sandbox: { ...sandbox, generatedCode }, problems };
+  const generatedCode = await tryToBreakOut(cold);
   // What does not hold against a test is no isolation; recipes still run under it.
-  return { sandbox: { ...sandbox, tier: 'process', generatedCode }, problems: [...problems, generatedCode.reason] };
+  if (!generatedCode.accepted)
+    return { sandbox: { ...cold, tier: 'process', generatedCode }, problems: [...problems, generatedCode.reason] };
+  const run = warm && confinement.bubblewrap === null ? warmUp(python, confinement, limits, cold) : cold.run;
+  return { sandbox: { ...cold, run, generatedCode }, problems };
+}
+
+/** Runs start cold until the fork server is there and the self-test has held in it as well: nobody waits for that. */
+function warmUp(python: string, confinement: Confinement, limits: RunLimits, cold: Sandbox): Sandbox['run'] {
+  const forkServer = createForkServer(python, writeThreads);
+  const warm = createProcessSandbox(python, confinement, { limits, forkServer });
+  let holds = false;
+  void tryToBreakOut(warm).then((tried) => {
+    holds = tried.accepted;
+    return holds ? undefined : forkServer.close();
+  });
+  return (order) => (holds ? warm : cold).run(order);
 }
 
 async function runProcess(place: Place, order: SolutionRun): Promise<RunOutcome> {

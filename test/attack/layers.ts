@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Confinement } from '#agent/sandbox/confinement.ts';
+import type { ForkServer } from '#agent/sandbox/fork-server.ts';
 import type { ProcessSandboxOptions } from '#agent/sandbox/process-sandbox.ts';
 import type { Sandbox } from '#agent/sandbox/sandbox.ts';
 import { createProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
@@ -22,11 +23,17 @@ const WEAKENING: Partial<Record<Layer, string>> = {
 };
 
 /** The sandbox of solutions without the named layers. */
-export async function weakenSandbox(dir: string, confinement: Confinement, without: readonly Layer[]): Promise<Sandbox> {
+export async function weakenSandbox(
+  dir: string,
+  confinement: Confinement,
+  without: readonly Layer[],
+  forkServer?: ForkServer,
+): Promise<Sandbox> {
   const has = (layer: Layer): boolean => !without.includes(layer);
   const options: ProcessSandboxOptions = {
     limits: has('limits') ? LIMITS : NO_LIMITS,
     environment: has('environment') ? {} : readEnvironment(),
+    ...(forkServer !== undefined && { forkServer }),
   };
   return createProcessSandbox(
     PYTHON,
