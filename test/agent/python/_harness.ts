@@ -15,9 +15,9 @@ export async function makeFolder(t: ExecutionContext): Promise<string> {
   return folder;
 }
 
-/** A real harness process, closed after the test. */
-export function openHarness(t: ExecutionContext): Harness {
-  const harness = startHarness({ python: PYTHON, threads: 1, env: { PATH: process.env['PATH'] }, timeoutMs: 60_000 });
+/** A real harness process, closed after the test. `python`: what starts it, another than the product's. */
+export function openHarness(t: ExecutionContext, python: string = PYTHON): Harness {
+  const harness = startHarness({ python, threads: 1, env: { PATH: process.env['PATH'] }, timeoutMs: 60_000 });
   t.teardown(() => harness.close());
   return harness;
 }

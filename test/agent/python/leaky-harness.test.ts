@@ -1,0 +1,79 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { PYTHON } from '../../_support/python.ts';
+import { fingerprints, relabelled, rowsShape, StoredFolds } from './_shapes.ts';
+import { fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
+
+const SOURCE = fileURLToPath(new URL('../../../agent/python', import.meta.url));
+
+/** A step of the harness, and what makes it look at the labels of the rows that it must not show. */
+const LEAKS = [
+  {
+    title: 'the rows to answer carry a column of labels',
+    file: 'run_folders.py',
+    from: 'rows = _visible(task, predict, run.keys, renamed, {})',
+    to: 'rows = _visible(task, predict, run.keys, renamed, {"hint": pa.array([int(task.truth[0][r]) if r < task.n_train else 0 for r in predict])})',
+  },
+  {
+    title: 'the sample holds the mean of the labels',
+    file: 'run_folders.py',
+    from: 'value = 0.0 if target.classes is None else 0.5 if width == 1 else 1 / width',
+    to: 'value = float(np.mean(task.truth[0]))',
+  },
+  {
+    title: 'the order of the rows depends on the labels',
+    file: 'run_folders.py',
+    from: 'predict = plan.predict[rng.permutation(len(plan.predict))]',
+    to: 'predict = plan.predict[np.argsort([task.truth[0][r] if r < task.n_train else 0 for r in plan.predict], kind="stable")]',
+  },
+  {
+    title: 'the time stamps depend on the labels',
+    file: 'run_folders.py',
+    from: 'os.utime(place, _FIXED_TIME)',
+    to: 'os.utime(place, (946_684_800 + int(task.truth[0].sum()),) * 2)',
+  },
+  {
+    title: 'the task tells how many labels are positive',
+    file: 'run_folders.py',
+    from: '"schema_version": 1,',
+    to: '"schema_version": 1, "positives": int(task.truth[0].sum()),',
+  },
+];
+
+/** Something that starts the harness with one step changed. */
+async function makeLeaky(t: ExecutionContext, { file, from, to }: (typeof LEAKS)[number]): Promise<string> {
+  const dir = await makeFolder(t);
+  await cp(SOURCE, join(dir, 'python'), { recursive: true });
+  const path = join(dir, 'python/kaggle_harness', file);
+  const text = await readFile(path, 'utf8');
+  if (!text.includes(from)) throw new Error(`${file} has no line "${from}" any more: this test must follow`);
+  await writeFile(path, text.replace(from, to));
+  const starter = join(dir, 'start.sh');
+  await writeFile(starter, `#!/bin/sh\nexec '${PYTHON}' -I -B '${join(dir, 'python/harness.py')}'\n`, { mode: 0o755 });
+  return starter;
+}
+
+for (const leak of LEAKS) {
+  test(`non-interference goes red when ${leak.title}`, async (t) => {
+    const shape = rowsShape();
+    const leaky = await makeLeaky(t, leak);
+    const first = openHarness(t, leaky);
+    const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, shape.files), metric: shape.metric });
+    const [run] = (await first.cut({ fold_count: 4 })).runs;
+    const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
+    const { vector } = StoredFolds.parse(JSON.parse(stored));
+    const dataDir = await writeFiles(t, { ...shape.files, 'train.csv': relabelled(shape, vector, 0) });
+    const workDir = await makeFolder(t);
+    await mkdir(join(workDir, 'harness'));
+    await writeFile(join(workDir, 'harness', 'folds.json'), stored);
+    const second = openHarness(t, leaky);
+    await second.fixTask({ data_dir: dataDir, work_dir: workDir, profile: fixed.profile, metric: metricOf(shape.metric), seed: 7 });
+    const [twin] = (await second.cut({ fold_count: 4 })).runs;
+    if (run === undefined || twin === undefined) return t.fail();
+    t.is(run.fold, 0);
+    t.notDeepEqual(await fingerprints(twin), await fingerprints(run));
+  });
+}
