@@ -37,13 +37,14 @@ _PIECE = 1 << 16
 
 @dataclass
 class Run:
-    """One child. `open`: its pipes that have not ended yet; `status`: how it ended."""
+    """One child. `open`: its pipes that have not ended yet; `status`: how it ended; `ends`: the last bytes of streams that were cut."""
 
     number: int
     pid: int
     open: set[int] = field(default_factory=set)
     sent: int = 0
     status: int | None = None
+    ends: dict[int, bytearray] = field(default_factory=dict)
 
 
 class Server:
@@ -105,11 +106,17 @@ class Server:
             self._selector.unregister(reader)
             os.close(reader)
             run.open.discard(reader)
+            if kind in run.ends:
+                self._send(run.number, kind, bytes(run.ends.pop(kind)))
             self._finish(run)
         elif run.sent <= _MOST_OUTPUT:
-            # What is beyond is read, so that the program does not wait, and dropped.
             run.sent += len(data)
             self._send(run.number, kind, data)
+        else:
+            # Read, so that the program does not wait, and dropped but for its end: a traceback comes last.
+            end = run.ends.setdefault(kind, bytearray())
+            end += data
+            del end[:-_PIECE]
 
     def _reap(self) -> None:
         for run in list(self._runs.values()):

@@ -130,6 +130,15 @@ test.serial('limits hold: time, memory, and a daemon that is left behind; after 
   t.not(await parent(), first);
 });
 
+test.serial('of output without end the beginning is shown, and the end explains', async (t) => {
+  const { sandbox } = openWarm(t);
+  const flood = 'import sys\nfor n in range(3_000): sys.stderr.write("x" * 9_999 + "\\n")\nraise ValueError("the last word")';
+  const { output, tail, exitClass } = await runProgram(t, sandbox, flood);
+  t.is(exitClass, 'crashed');
+  t.true(output.length < 1e6, `${output.length} characters`);
+  t.regex(tail, /ValueError: the last word/);
+});
+
 test.serial('memory of the packages that all runs share is nobody’s own', async (t) => {
   const { sandbox } = openWarm(t);
   const { exitClass, peakMemoryMib } = await runProgram(t, sandbox, 'import numpy, pandas, sklearn, time\ntime.sleep(0.5)', {
