@@ -1,7 +1,6 @@
 /** Stands where the agent is: has the attacks run by the runner beside it, and prints what became of them. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { brotliDecompressSync } from 'node:zlib';
 import { createRunnerSandbox } from '#agent/sandbox/runner-sandbox.ts';
 import { makeAttackPlace, POD_RESULTS } from './place.ts';
 import { runArchives } from './archives.ts';
@@ -13,7 +12,7 @@ import { runTables } from './tables.ts';
 const WAIT_MS = 300_000;
 
 async function main(): Promise<void> {
-  const programs = JSON.parse(brotliDecompressSync(Buffer.from(process.argv[2] ?? '', 'base64')).toString()) as Record<string, string>;
+  const programs = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Record<string, string>;
   const agentDir = join(process.env['KAGGLE_AGENT_WORK_DIR'] ?? '', 'attack');
   const programsDir = join(agentDir, 'programs');
   await mkdir(programsDir, { recursive: true });
