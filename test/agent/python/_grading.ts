@@ -13,9 +13,13 @@ export interface Opened {
   workDir: string;
 }
 
-/** Opens a competition and cuts three folds. */
-export async function openCut(t: ExecutionContext, files: Record<string, string>, metric: MetricId): Promise<Opened> {
-  const harness = openHarness(t);
+/** Opens a competition and cuts three folds, in a harness of its own or in one that is given: then whatever was open in that is forgotten. */
+export async function openCut(
+  t: ExecutionContext,
+  files: Record<string, string>,
+  metric: MetricId,
+  harness: Harness = openHarness(t),
+): Promise<Opened> {
   const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric });
   await harness.baseline({});
   const cut = await harness.cut({ fold_count: 3 });

@@ -3,10 +3,12 @@ import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { startHarness } from '#agent/evaluate/harness-client.ts';
 import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
 import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
 import { directionOf } from '#agent/task/metric.ts';
 import { binaryCompetition, fixTask, makeCsv, makeFolder, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
+import { PYTHON } from '../../_support/python.ts';
 import { gradeFolds, openCut, writeOutput } from './_grading.ts';
 import type { Opened, Scorer } from './_grading.ts';
 
@@ -61,10 +63,14 @@ function withExtras(files: Record<string, string>): Record<string, string> {
   };
 }
 
+// One harness for all of them: to start it takes longer than to grade.
+const shared = startHarness({ python: PYTHON, threads: 1, env: { PATH: process.env['PATH'] }, timeoutMs: 60_000 });
+test.after.always(() => shared.close());
+
 for (const metric of METRIC_IDS.filter((id) => !JOINT.has(id))) {
-  test(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
+  test.serial(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
     const isNumber = NUMBERS.has(metric);
-    const opened = await openCut(t, withExtras(isNumber ? numberCompetition() : binaryCompetition()), metric);
+    const opened = await openCut(t, withExtras(isNumber ? numberCompetition() : binaryCompetition()), metric, shared);
     const { harness } = opened;
     const { evaluation: constant } = await harness.baseline({});
     const scorer: Scorer = isNumber ? (row) => 20 + 10 * Number(row['x']) : (row) => 1 / (1 + Math.exp(-2 * (Number(row['x']) - 5)));
