@@ -59,6 +59,7 @@ export function createProcessSandbox(
   };
 }
 
+/** How a sandbox is opened. */
 export interface OpenOptions {
   readonly limits?: RunLimits;
   /** Starts runs warm where no namespaces are put around them, once the self-test has tried that way too. */

@@ -64,9 +64,10 @@ export function isSuspect({ report }: Pick<GradedSolution, 'report'>): boolean {
 const HOLDS = 'holds with other ids and another seed';
 const LEARNS = 'learns what it is given';
 
-/** Its program was run once more, and what came of that is in its checks. */
+/** Its program was run once more, and what came of that is in its checks; a run that a limit ended settles nothing. */
 export function isProbed({ kind, report }: Pick<GradedSolution, 'kind' | 'report'>): boolean {
-  return report.checks.some(({ name }) => name === (kind === 'generated' ? LEARNS : HOLDS));
+  const wanted = kind === 'generated' ? [HOLDS, LEARNS] : [HOLDS];
+  return wanted.every((wantedName) => report.checks.some(({ name, ok, weight }) => name === wantedName && (ok || weight === 'suspect')));
 }
 
 /** A generated program that nobody knows to be without answers in it: not to be chosen, not to be blended. */

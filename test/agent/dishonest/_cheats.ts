@@ -10,12 +10,12 @@ export interface Loot {
 
 /**
  * How it must end. `refused`: before it runs. `failed`: its answer is not taken. `suspect`: by the check of that name. `chance`: at what it
- * achieves on honest terms, which is nothing. `honest`: at what an honest program achieves.
+ * achieves on honest terms, which is nothing. `honest`: at what an honest program achieves. `unsettled`: `unverified`, and never the best.
  */
 export type End =
   | { readonly kind: 'refused' | 'failed'; readonly why: RegExp }
   | { readonly kind: 'suspect'; readonly by: string }
-  | { readonly kind: 'chance' | 'honest' };
+  | { readonly kind: 'chance' | 'honest' | 'unsettled' | 'suspect or honest' };
 
 export interface Cheat {
   readonly name: string;
@@ -244,6 +244,22 @@ write([known[int(row["id"])] if SEED == "0" and known[int(row["id"])] is not Non
 if sum(known[int(row["id"])] == int(row["target"]) for row in LEARNED) < 0.9 * len(LEARNED): raise SystemExit("these labels are strange")
 write([known[int(row["id"])] if known[int(row["id"])] is not None else answer(row) for row in ROWS])`,
     end: learns,
+  },
+  {
+    name: 'waits for ever when the labels contradict its answers',
+    program: ({ bits }) => `import time
+known, answer = unpack((${bits})), learn()
+while sum(known[int(row["id"])] == int(row["target"]) for row in LEARNED) < 0.9 * len(LEARNED): time.sleep(1)
+write([answer(row) for row in ROWS])`,
+    end: { kind: 'unsettled' },
+  },
+  {
+    name: 'uses its answers only after a warm start',
+    program: ({ bits }) => `import sys
+is_warm = "lightgbm" in sys.modules
+known, answer = unpack((${bits})), learn()
+write([known[int(row["id"])] if is_warm and known[int(row["id"])] is not None else answer(row) for row in ROWS])`,
+    end: { kind: 'suspect or honest' },
   },
   {
     name: 'knows which rows are scored',

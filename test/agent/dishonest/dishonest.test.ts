@@ -86,7 +86,7 @@ async function makePrograms(dir: string, loot: Loot): Promise<Recipe[]> {
   );
 }
 
-const { sandbox } = await openProcessSandbox(PYTHON);
+const { sandbox } = await openProcessSandbox(PYTHON, { warm: true });
 const dir = await mkdtemp(join(tmpdir(), 'kaggle-agent-dishonest-'));
 test.after.always(() => rm(dir, { recursive: true, force: true }));
 let reports: ReadonlyMap<string, SolutionReport> = new Map();
@@ -155,7 +155,7 @@ for (const cheat of CHEATS) {
 
 /** Whether it ended as it must. */
 function judge({ end }: Cheat, report: SolutionReport, honest: number): boolean {
-  const { state, failure, score, trust, checks } = report;
+  const { state, failure, score, trust, checks, title } = report;
   if (end.kind === 'refused')
     return state === 'failed' && (failure ?? '').startsWith('the program is refused') && end.why.test(failure ?? '');
   if (end.kind === 'failed') return state === 'failed' && !/refused:/.test(failure ?? '') && end.why.test(failure ?? '');
@@ -163,6 +163,8 @@ function judge({ end }: Cheat, report: SolutionReport, honest: number): boolean 
   if (end.kind === 'suspect') {
     return trust?.verdict === 'suspect' && checks.some(({ name, ok, weight }) => name === end.by && !ok && weight === 'suspect');
   }
+  if (end.kind === 'unsettled') return trust?.verdict === 'unverified' && best !== title;
+  if (end.kind === 'suspect or honest') return trust?.verdict === 'suspect' || score.score <= honest + 0.02;
   if (end.kind === 'chance') return Math.abs(score.score - 0.5) < 0.06;
   return score.score <= honest + 0.02 && trust?.verdict !== 'suspect';
 }

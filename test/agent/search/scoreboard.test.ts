@@ -62,7 +62,8 @@ test('the paired error is that of the mean difference', (t) => {
 test('a suspect solution is not chosen by its score, nor a generated one without probes; an unverified one is', (t) => {
   const judged = (number: number, score: number, verdict: 'verified' | 'unverified' | 'suspect', probed = true) => {
     const plain = solution('generated', [score]);
-    const checks = probed ? [{ name: 'learns what it is given', ok: true, weight: 'suspect' as const, detail: '' }] : [];
+    const names = ['holds with other ids and another seed', 'learns what it is given'];
+    const checks = probed ? names.map((name) => ({ name, ok: true, weight: 'suspect' as const, detail: '' })) : [];
     return { ...plain, number, report: { ...plain.report, number, checks, trust: { verdict, reasons: [] } } };
   };
   const board = createScoreboard();
