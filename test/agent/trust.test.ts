@@ -5,7 +5,7 @@ import type { Sandbox } from '#agent/sandbox/sandbox.ts';
 import { HarnessFailure } from '#agent/harness-port.ts';
 import { runAgent } from '#agent/run.ts';
 import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes } from '../_support/agent-parts.ts';
-import { makeStore, readValidManifest } from '../_support/agent-store.ts';
+import { makeStore, readResultFile, readValidManifest } from '../_support/agent-store.ts';
 
 test('a suspect solution is neither the best nor part of the blend, and the result says why', async (t) => {
   const { dir, store } = await makeStore(t);
@@ -68,6 +68,25 @@ for (const [seconds, best, words] of [
     t.is(manifest.notes.filter((note) => note.startsWith('Solution 2 was not probed, for lack of time')).length > 0, best === 1);
   });
 }
+
+test('a best that its probe makes suspect gives its place, and its file, to the next', async (t) => {
+  const { dir, store } = await makeStore(t);
+  const harness = createScriptedHarness(join(dir, 'harness'));
+  const doubting: typeof harness = {
+    ...harness,
+    call: async (method, params, options) => {
+      const reply = await harness.call(method, params, options);
+      return method === 'judge_probes' ? { ...reply, trust: { verdict: 'suspect', reasons: ['it hangs on the ids'] } } : reply;
+    },
+  };
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5, 3]);
+  const params = await makeAgentParams(dir, store, { recipes, startHarness: () => doubting });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.bestSolution, 1);
+  t.is(await readResultFile(store, params.spec, 'submission.csv'), 'id,y\n1,5\n');
+  t.true(manifest.notes.some((note) => note.startsWith('Solution 2 ') && note.includes('it hangs on the ids')));
+});
 
 test('generated programs are refused where the sandbox was not tried, and where they carry answers', async (t) => {
   const { dir, store } = await makeStore(t);

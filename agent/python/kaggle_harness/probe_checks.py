@@ -33,8 +33,9 @@ def check_probes(task: Task, folds: Folds, solution: Solution, outcomes: dict[Ki
     """One check a probe that was asked for."""
     rows, control = control_scores(task, folds, solution, outcomes)
     checks: list[Check] = []
-    for kind, name in (("fresh", HOLDS), ("mirrored", LEARNS)):
-        outcome = outcomes.get(kind)  # type: ignore[call-overload]
+    names: dict[Kind, str] = {"fresh": HOLDS, "mirrored": LEARNS}
+    for kind, name in names.items():
+        outcome = outcomes.get(kind)
         if outcome is None:
             continue
         failed = next((o for o in (control, outcome) if o.scores is None), None)
