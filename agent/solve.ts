@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactStore, Clock } from '#core/ports.ts';
-import type { JobError, Progress } from '#core/job.ts';
+import type { JobError, Progress, TaskOverrides } from '#core/job.ts';
 import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
 import { AgentEvent } from '#core/report.ts';
@@ -27,6 +27,7 @@ export interface SolveOptions {
   readonly cpuMillis: number;
   readonly memoryMib: number;
   readonly submitToKaggle: boolean;
+  readonly task?: TaskOverrides | null;
   readonly seed?: number;
   readonly hint?: string | null;
   /** Downloaded data is kept here between calls; null = a temporary folder. */
@@ -101,6 +102,7 @@ function makeSpec(options: SolveOptions, jobId: string) {
     llm: 'off' as const,
     hint: options.hint ?? null,
     submitToKaggle: options.submitToKaggle,
+    task: options.task ?? null,
     seed: options.seed ?? 0,
     traceparent: null,
   };

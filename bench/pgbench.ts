@@ -34,6 +34,7 @@ export async function writeInsertScript(folder: string): Promise<string> {
     llm: 'auto',
     hint: null,
     submitToKaggle: false,
+    task: null,
   };
   const fact = {
     job_id: '00000000-0000-7000-8000-000000000000',

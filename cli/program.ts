@@ -7,6 +7,7 @@ import { submitCommand } from './commands/submit.ts';
 import { watchCommand } from './commands/watch.ts';
 import type { CommandContext } from './context.ts';
 import type { OutputFormat } from './output.ts';
+import { addTaskOptions } from './task-options.ts';
 import { openContext } from './context.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -46,8 +47,7 @@ function lazily<Arguments extends unknown[]>(load: () => Promise<Action<Argument
 }
 
 function addJobCommands(program: Command, run: Run): void {
-  program
-    .command('submit')
+  addTaskOptions(program.command('submit'))
     .description('start a job for a competition')
     .argument('<competition>', 'URL of the competition, or its slug')
     .option('--priority <n>', 'higher first', parseInteger)
@@ -114,8 +114,7 @@ function addLocalCommands(program: Command, run: Run): void {
     .option('--out <folder>', 'where submission.csv and report.html go', 'demo-output')
     .option('--keep', 'keep the temporary folder')
     .action(run(lazily(async () => (await import('./commands/demo.ts')).demoCommand)));
-  program
-    .command('solve')
+  addTaskOptions(program.command('solve'))
     .description('the agent alone on a folder, a bundled competition or a URL; no control plane')
     .argument('<competition>', 'folder with train and test files, slug or URL')
     .option('--out <folder>', 'where the files go', 'solution')

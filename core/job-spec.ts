@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AttemptResources } from './job.ts';
+import { AttemptResources, TaskOverrides } from './job.ts';
 
 /**
  * What the launcher tells an attempt: the only thing that passes from plane to agent. Frozen as JSON in the ledger before the Job is
@@ -22,6 +22,7 @@ export const JobSpec = z.object({
   llm: z.enum(['auto', 'off']),
   hint: z.string().nullable(),
   submitToKaggle: z.boolean(),
+  task: TaskOverrides.nullable().default(null),
   seed: z.int(),
   traceparent: z.string().nullable(),
 });

@@ -64,6 +64,18 @@ export type JobError = z.infer<typeof JobError>;
 export const AttemptResources = z.object({ cpuMillis: z.int().positive(), memoryMib: z.int().positive() });
 export type AttemptResources = z.infer<typeof AttemptResources>;
 
+/** What the caller says of the task, instead of what the agent would find out; null = it finds out. */
+export const TaskOverrides = z.object({
+  /** The unit that a fold cuts. */
+  shape: z.enum(['rows', 'groups', 'time', 'panel']).nullable(),
+  groupColumn: z.string().nullable(),
+  timeColumn: z.string().nullable(),
+  oneRowAtATime: z.boolean().nullable(),
+  /** Data that tell the answers, in the real test too, are given to solutions. */
+  allowDataLeaks: z.boolean(),
+});
+export type TaskOverrides = z.infer<typeof TaskOverrides>;
+
 /** What the caller asked for, after validation and defaults; stored with the job and frozen. */
 export const JobOptions = z.object({
   priority: z.int(),
@@ -73,6 +85,8 @@ export const JobOptions = z.object({
   llm: z.enum(['auto', 'off']),
   hint: z.string().nullable(),
   submitToKaggle: z.boolean(),
+  /** Null also in jobs that were accepted before there were overrides. */
+  task: TaskOverrides.nullable().default(null),
 });
 export type JobOptions = z.infer<typeof JobOptions>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseCpuMillis, parseMemoryBytes } from './quantity.ts';
-import type { JobOptions } from './job.ts';
+import type { JobOptions, TaskOverrides } from './job.ts';
 
 /** Bounds and defaults that an operator may set; every number of a request is judged against these. */
 export interface RequestLimits {
@@ -42,6 +42,25 @@ const Resources = z
   })
   .meta({ description: 'Kubernetes quantities; limits are twice the requests.' });
 
+const Column = z.string().min(1).max(500).nullish();
+
+/** What the caller knows of the task; what is left out is found out from the data. */
+const Task = z
+  .strictObject({
+    shape: z
+      .enum(['rows', 'groups', 'time', 'panel'])
+      .nullish()
+      .meta({ description: 'What a fold cuts: rows, entities, blocks of time, or blocks of time of many series.' }),
+    group_column: Column.meta({ description: 'Names the entity whose rows stay together.' }),
+    time_column: Column.meta({ description: 'Orders the rows in time.' }),
+    one_row_at_a_time: z.boolean().nullish().meta({ description: 'The competition hands out its test rows one at a time.' }),
+    allow_data_leaks: z
+      .boolean()
+      .nullish()
+      .meta({ description: 'Give solutions also the columns that tell the answers, in the real test too. Default false.' }),
+  })
+  .meta({ description: 'What the caller knows of the task; what is left out is found out from the data.' });
+
 /** Body of `POST /run` and data of `job.requested.v1`. Nulls mean the default, as in the original system. */
 export const RunRequest = z
   .strictObject({
@@ -54,6 +73,7 @@ export const RunRequest = z
     llm: z.enum(['auto', 'off']).nullish(),
     hint: z.string().max(2000).nullish().meta({ description: 'Words of advice for the agent.' }),
     submit_to_kaggle: z.boolean().nullish().meta({ description: 'Also send the final file to Kaggle. Default false.' }),
+    task: Task.nullish(),
   })
   .refine((body) => !(body.resources && body.tier), { path: ['tier'], message: 'give either tier or resources, not both' })
   .meta({ id: 'RunRequest' });
@@ -90,6 +110,17 @@ export function resolveOptions(request: RunRequest, limits: RequestLimits): { op
       llm: request.llm ?? 'auto',
       hint: request.hint ?? null,
       submitToKaggle: request.submit_to_kaggle ?? false,
+      task: request.task ? readOverrides(request.task) : null,
     },
+  };
+}
+
+function readOverrides(task: z.infer<typeof Task>): TaskOverrides {
+  return {
+    shape: task.shape ?? null,
+    groupColumn: task.group_column ?? null,
+    timeColumn: task.time_column ?? null,
+    oneRowAtATime: task.one_row_at_a_time ?? null,
+    allowDataLeaks: task.allow_data_leaks ?? false,
   };
 }

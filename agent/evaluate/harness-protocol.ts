@@ -71,6 +71,8 @@ export const METRIC_IDS = [
   'f1_samples',
   'jaccard_samples',
   'haversine',
+  'concordance',
+  'stratified_concordance',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;
@@ -112,21 +114,60 @@ export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression']),
-  /** Class labels as text, in the fixed order of score columns; null for regression. */
+  type: z.enum(['binary', 'multiclass', 'regression', 'survival']),
+  /** Class labels as text, in the fixed order of score columns; null for regression and survival. */
   classes: z.array(z.string()).nullable(),
+  /** Survival: the columns of its labels, and what a high score says. */
+  survival: z.object({ event_column: z.string(), duration_column: z.string(), score_means: z.enum(['risk', 'survival']) }).nullish(),
 });
+
+/** A column that the test has filled otherwise than the training rows, and what folds do about it. */
+export const GivenColumn = z.object({
+  name: z.string(),
+  /** `missing`: empty in `steps` of a block; `last-known`, `first-of-block`: held still; `kept`: as it is; `dropped`: not shown at all. */
+  how: z.enum(['missing', 'last-known', 'first-of-block', 'kept', 'dropped']),
+  steps: z.array(z.int()),
+  reason: z.string(),
+});
+
+/** A table beside train and test. `by-key`: a run sees the rows of its own entities; `by-time`: a fold sees what lies before it. */
+export const TableProfile = z.object({
+  name: z.string(),
+  file: z.string(),
+  rows: z.int(),
+  key: z.array(z.string()),
+  relation: z.enum(['one', 'many', 'none']),
+  entity: z.string().nullable(),
+  time_column: z.string().nullable(),
+  given: z.enum(['whole', 'by-key', 'by-time', 'withheld']),
+  withheld_columns: z.array(z.string()),
+  reason: z.string(),
+});
+
+/** What the caller says of the task, instead of what the harness would find out. */
+export const TaskWanted = z.object({
+  shape: z.enum(['rows', 'groups', 'time', 'panel']).nullable(),
+  group_column: z.string().nullable(),
+  time_column: z.string().nullable(),
+  one_row_at_a_time: z.boolean().nullable(),
+  allow_data_leaks: z.boolean(),
+});
+export type TaskWanted = z.infer<typeof TaskWanted>;
 
 export const TaskProfile = z.object({
   schema_version: z.literal(1),
   kind: z.literal('rows'),
-  /** Unit that a fold cuts (solution contract, section 2). */
-  shape: z.enum(['rows', 'groups', 'time']),
+  /** Unit that a fold cuts (solution contract, section 2), why, and how sure that is; `panel`: blocks of time of many series. */
+  shape: z.enum(['rows', 'groups', 'time', 'panel']),
+  shape_reason: z.string().default(''),
+  shape_confidence: z.enum(['asked', 'certain', 'likely', 'guess']).default('likely'),
   files: z.array(z.object({ name: z.string(), role: z.enum(['train', 'test', 'sample', 'table', 'media', 'other']), bytes: z.int() })),
   targets: z.array(TargetProfile).min(1),
   id_columns: z.array(z.string()),
   group_column: z.string().nullable(),
   time_column: z.string().nullable(),
+  /** The columns that together name a series of a panel. */
+  entity_columns: z.array(z.string()).default([]),
   /** Row weights and queries (or eras), where the metric wants them and a column holds them. */
   weight_column: z.string().nullable().default(null),
   query_column: z.string().nullable().default(null),
@@ -134,6 +175,10 @@ export const TaskProfile = z.object({
   test_rows: z.int(),
   feature_columns: z.array(z.string()),
   column_types: z.record(z.string(), z.enum(['numeric', 'categorical', 'text', 'datetime', 'boolean', 'constant'])),
+  given_columns: z.array(GivenColumn).default([]),
+  tables: z.array(TableProfile).default([]),
+  /** Whether the competition hands out its test rows one at a time: solutions may not look at the others. */
+  one_row_at_a_time: z.boolean().default(false),
   submission: SubmissionSchema,
   /** What a person should know: dropped columns, leaks seen, guesses made. One line each. */
   warnings: z.array(z.string()),
@@ -202,8 +247,8 @@ export type Evaluation = z.infer<typeof Evaluation>;
 export const Expected = Score.extend({ selection: z.number(), candidates: z.int() });
 export type Expected = z.infer<typeof Expected>;
 
-/** `control`: nothing changed; `fresh`: other seed and ids; `mirrored`: opposite labels. */
-export const ProbeKind = z.enum(['control', 'fresh', 'mirrored']);
+/** `control`: nothing changed; `fresh`: other seed and ids; `mirrored`: opposite labels; `alone`: one row to answer. */
+export const ProbeKind = z.enum(['control', 'fresh', 'mirrored', 'alone']);
 export type ProbeKind = z.infer<typeof ProbeKind>;
 
 /** How a probe ended: with an output, or not; `is_fault`: by the program's own doing. */
@@ -241,7 +286,13 @@ export const HARNESS_METHODS = {
   hello: { params: Empty, result: z.object({ python: z.string(), packages: z.record(z.string(), z.string()), pid: z.int() }) },
   /** Reads the unpacked competition folder. `description`: page texts, hostile, used for the submission format only. */
   profile: {
-    params: z.object({ data_dir: z.string(), description: z.string(), slug: z.string(), metric: FixedMetric.nullable() }),
+    params: z.object({
+      data_dir: z.string(),
+      description: z.string(),
+      slug: z.string(),
+      metric: FixedMetric.nullable(),
+      wanted: TaskWanted.nullable().default(null),
+    }),
     result: TaskProfile,
   },
   /** Fixes the task: profile and metric never change afterwards. Must come before any method below. */

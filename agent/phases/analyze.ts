@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TaskOverrides } from '#core/job.ts';
 import type { Competition, CompetitionPage } from '#core/kaggle.ts';
-import type { CutReply, FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import type { CutReply, FixedMetric, TaskProfile, TaskWanted } from '../evaluate/harness-protocol.ts';
 import type { CompetitionData } from '../task/data.ts';
 import type { RunContext, Task } from '../context.ts';
 import { callHarness } from '../context.ts';
@@ -58,10 +59,21 @@ async function profileTask(
     .join('\n\n')
     .slice(0, MAX_DESCRIPTION_CHARS);
   const profile = await run.stopwatch.measure('profile', () =>
-    callHarness(run, 'profile', { data_dir: data.dir, description, slug: run.spec.slug, metric: named }),
+    callHarness(run, 'profile', { data_dir: data.dir, description, slug: run.spec.slug, metric: named, wanted: readWanted(run.spec.task) }),
   );
   const metric = fitMetric(named ?? defaultMetric(profile, asked), profile);
   return { profile, metric };
+}
+
+function readWanted(task: TaskOverrides | null): TaskWanted | null {
+  if (task === null) return null;
+  return {
+    shape: task.shape,
+    group_column: task.groupColumn,
+    time_column: task.timeColumn,
+    one_row_at_a_time: task.oneRowAtATime,
+    allow_data_leaks: task.allowDataLeaks,
+  };
 }
 
 async function writeTask(run: RunContext, task: Task): Promise<void> {
@@ -75,6 +87,7 @@ function describeTask(run: RunContext, task: Task): void {
   run.log.info(
     `task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`,
   );
+  run.log.info(`folds by ${profile.shape} (${profile.shape_confidence}): ${profile.shape_reason}`);
   run.log.info(
     `metric: ${metric.display_name} (${metric.direction}), found in: ${metric.source}${metric.proxy ? ', nearest that we compute' : ''}`,
   );

@@ -96,7 +96,11 @@ const FOR_SEVERAL_CLASSES: Partial<Record<MetricId, MetricId>> = {
 
 /** What stands for a metric whose weights no column holds, and for one whose queries or eras none names. */
 const WITHOUT_WEIGHTS: Partial<Record<MetricId, MetricId>> = { wmae: 'mae', wrmse: 'rmse', wr2: 'r2', weighted_logloss: 'logloss' };
-const WITHOUT_QUERIES: Partial<Record<MetricId, MetricId>> = { pearson_by_group: 'pearson', spearman_by_group: 'spearman' };
+const WITHOUT_QUERIES: Partial<Record<MetricId, MetricId>> = {
+  pearson_by_group: 'pearson',
+  spearman_by_group: 'spearman',
+  stratified_concordance: 'concordance',
+};
 const RANKINGS = new Set<MetricId>(['ndcg_by_group', 'map_by_group', 'recall_by_group', 'mrr_by_group']);
 
 type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column'>>;
@@ -112,6 +116,8 @@ function findSubstitute(
   { targets, weight_column: weights = null, query_column: queries = null }: Fitted,
 ): MetricId | undefined {
   const isNumber = targets.every((target) => target.type === 'regression');
+  const isSurvival = targets.every((target) => target.type === 'survival');
+  if ((id === 'concordance' || id === 'stratified_concordance') && !isSurvival) return isNumber ? 'spearman' : 'auc';
   if (weights === null && WITHOUT_WEIGHTS[id] !== undefined) return WITHOUT_WEIGHTS[id];
   if (queries === null && WITHOUT_QUERIES[id] !== undefined) return WITHOUT_QUERIES[id];
   if (RANKINGS.has(id) && (queries === null || targets.length > 1)) return isNumber ? 'spearman' : 'auc';

@@ -16,8 +16,9 @@ import { PROJECT_DIR } from '#local/config.ts';
 import type { CommandContext, OutputFlag } from '../context.ts';
 import { CliError, EXIT_CODES } from '../exit-codes.ts';
 import { ProgressLine, formatScore } from '../output.ts';
+import type { TaskFlags } from '../task-options.ts';
 
-interface SolveFlags extends OutputFlag {
+interface SolveFlags extends OutputFlag, TaskFlags {
   readonly out: string;
   readonly timeLimit: number;
   readonly threads?: number;
@@ -41,6 +42,13 @@ export async function solveCommand(context: CommandContext, competition: string,
       cpuMillis: (flags.threads ?? availableParallelism()) * 1000,
       memoryMib: Math.floor(totalmem() / 2 ** 21),
       submitToKaggle: false,
+      task: {
+        shape: flags.shape ?? null,
+        groupColumn: flags.groupColumn ?? null,
+        timeColumn: flags.timeColumn ?? null,
+        oneRowAtATime: flags.oneRowAtATime ?? null,
+        allowDataLeaks: flags.allowDataLeaks ?? false,
+      },
       signal: context.signal,
       onLine: () => undefined,
       onProgress: (progress) => line.showProgress(progress),

@@ -1,9 +1,11 @@
 import { parseCompetitionRef } from '#core/kaggle.ts';
 import type { CommandContext, OutputFlag } from '../context.ts';
 import { CliError, EXIT_CODES } from '../exit-codes.ts';
+import { readTaskFlags } from '../task-options.ts';
+import type { TaskFlags } from '../task-options.ts';
 import { waitForEnd } from './wait.ts';
 
-interface SubmitFlags extends OutputFlag {
+interface SubmitFlags extends OutputFlag, TaskFlags {
   readonly priority?: number;
   readonly cpu?: string;
   readonly memory?: string;
@@ -32,6 +34,7 @@ export async function submitCommand(context: CommandContext, competition: string
     llm: flags.llm ? undefined : 'off',
     hint: flags.hint,
     submit_to_kaggle: flags.submitToKaggle,
+    task: readTaskFlags(flags),
   };
   const job = await context.client.submit(body, flags.idempotencyKey ?? null);
   context.console.progress(`job ${job.job_id} accepted as ${job.k8s_job_name}\n`);

@@ -85,6 +85,7 @@ export function buildAttemptMaker(hash: (text: string) => string, policy: Attemp
       llm: job.options.llm,
       hint: job.options.hint,
       submitToKaggle: job.options.submitToKaggle,
+      task: job.options.task,
       seed: Number.parseInt(hash(job.id).slice(0, 7), 16),
       traceparent: job.traceparent,
     };

@@ -14,6 +14,7 @@ export const OPTIONS: JobOptions = {
   llm: 'auto',
   hint: null,
   submitToKaggle: false,
+  task: null,
 };
 
 /** A valid new job with its own id; `changes` replaces what a test is about. */

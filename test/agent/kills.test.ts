@@ -79,6 +79,16 @@ async function findVictim(agent: number, victim: Victim): Promise<number | null>
   return below.find(isIt)?.pid ?? null;
 }
 
+/** Kills a process; false if there is none, or it ended since it was found. */
+function kill(pid: number | null): boolean {
+  if (pid === null) return false;
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 async function startAttempt(dir: string, spec: JobSpec, bubblewrap: boolean, sleepS = 0): Promise<{ child: Child; output: () => string }> {
@@ -146,12 +156,9 @@ for (const bubblewrap of TIERS) {
           await waitUntil(`${title}: the moment`, () => Promise.resolve(after.test(output()) || child.exitCode !== null), 60_000);
           await pause(delayMs);
           const all = await listDescendants(child.pid ?? -1);
-          let struck = await findVictim(child.pid ?? -1, victim);
-          while (struck === null && child.exitCode === null) struck = await findVictim(child.pid ?? -1, victim);
-          if (struck !== null) {
-            process.kill(struck, 'SIGKILL');
-            strikes += 1;
-          }
+          let struck = false;
+          while (!struck && child.exitCode === null) struck = kill(await findVictim(child.pid ?? -1, victim));
+          if (struck) strikes += 1;
           const [code] = await ended;
           if (victim === 'agent') t.is(code, null, title);
           else t.is(code, 0, `${title}\n${output().slice(-3000)}`);

@@ -65,6 +65,7 @@ async function solve(
     cpuMillis: 2000,
     memoryMib: 2048,
     submitToKaggle: false,
+    task: null,
     signal: new AbortController().signal,
     onLine: (line) => lines.push(line),
     onProgress: (one) => progress.push(one),

@@ -151,6 +151,7 @@ export function makeOrder(agent: ToyAgent, limits: { readonly memoryMib?: number
     llm: 'off',
     hint: JSON.stringify(agent),
     submitToKaggle: false,
+    task: null,
     seed: 1,
     traceparent: null,
   };

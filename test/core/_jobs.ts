@@ -24,6 +24,7 @@ export function makeJob(over: Partial<Job> = {}): Job {
       llm: 'auto',
       hint: null,
       submitToKaggle: false,
+      task: null,
     },
     attempt: 1,
     failedAttempts: 0,

@@ -17,6 +17,7 @@ test('a bare URL gets every default of the protocol', (t) => {
     llm: 'auto',
     hint: null,
     submitToKaggle: false,
+    task: null,
   });
 });
 

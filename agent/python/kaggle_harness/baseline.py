@@ -31,6 +31,8 @@ def _constants(task: Task, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDArray[np.float64]:
+    if target.survival is not None:
+        return np.array([0.0])
     if target.classes is not None:
         shares = np.bincount(truth, minlength=len(target.classes)) / len(truth)
         if METRICS[metric_id].needs == "label":

@@ -1,28 +1,22 @@
 """Trust checks of the data and the folds, once a task: leaks, twins, shift, and folds that are apart. None looks at a solution."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
 from .checks import Check, check
-from .column_numbers import bin_numbers, to_numbers
+from .column_numbers import to_numbers
+from .column_strength import SAMPLE_ROWS, measure_column
 from .errors import shown
 from .folds import Folds, random_of
 from .task import Task
 
 Array = NDArray[np.float64]
 
-SAMPLE_ROWS = 5_000
-LEAK_AUC = 0.98
-LEAK_R2 = 0.97
 SHIFT_AUC = 0.8
 MORE_TWINS = 0.1
 _MIN_ROWS = 50
-_BINS = 64
 _TREES = 60
-_CLASSES = 20
 
 
 def check_data(task: Task, folds: Folds) -> list[Check]:
@@ -40,7 +34,7 @@ def _check_apart(task: Task, folds: Folds) -> list[Check]:
     if task.shape == "groups" and task.groups is not None:
         shared = sum(len(np.intersect1d(task.groups[train], task.groups[answered])) for train, answered in sides)
         return [check("groups apart", shared == 0, "suspect", f"{shared} groups lie on both sides of a fold")]
-    if task.shape == "time" and task.times is not None:
+    if task.is_timed and task.times is not None:
         late = sum(bool(np.nanmax(task.times[train]) >= np.nanmin(task.times[answered])) for train, answered in sides)
         return [check("time in order", late == 0, "suspect", f"{late} folds learn from moments that they also answer, or later ones")]
     return []
@@ -56,7 +50,8 @@ def _check_single_columns(task: Task) -> Check:
     for name in task.features.column_names:
         values = _numbers(task, name, rows)
         for target, truth in zip(task.layout.targets, task.truth, strict=True):
-            strength, limit = _measure_column(values, truth[rows], 0 if target.classes is None else len(target.classes))
+            labels = truth[rows] if target.survival is None else truth[rows][:, 0]
+            strength, limit = measure_column(values, labels, 0 if target.classes is None else len(target.classes))
             text = f'"{shown(name)}" alone tells "{shown(target.name)}" ({"AUC" if target.classes else "R²"} {strength:.3f})'
             if strength >= limit:
                 found.append(text)
@@ -64,45 +59,6 @@ def _check_single_columns(task: Task) -> Check:
                 strongest, what = strength / limit, text
     detail = f"{'; '.join(found[:3])}: a leak, or an easy task" if found else f"the strongest: {what}"
     return check("no single-column leak", not found, "unverified", detail)
-
-
-def _measure_column(values: Array, truth: NDArray[Any], classes: int) -> tuple[float, float]:
-    """How well one column predicts, learned on the first half of the rows and measured on the rest, and the limit for it.
-
-    Numbers: R². Classes: AUC, the mean over one class against all others where there are more than two.
-    """
-    half = len(values) // 2
-    bins = bin_numbers(values, values[:half], _BINS)
-    if classes == 0:
-        return _explained(truth[half:].astype(np.float64), _bin_means(bins, half, truth[:half].astype(np.float64))), LEAK_R2
-    aucs = [_best_auc(values[half:], bins, half, truth == code) for code in (range(min(classes, _CLASSES)) if classes > 2 else (1,))]
-    known = [auc for auc in aucs if auc is not None]
-    return (float(np.mean(known)) if known else 0.0), LEAK_AUC
-
-
-def _best_auc(values: Array, bins: NDArray[np.int64], half: int, is_class: NDArray[np.bool_]) -> float | None:
-    """By the mean of each bin, or by the column's own order, whichever tells more; None when a side lacks the class."""
-    truth = is_class[half:].astype(np.int64)
-    order = np.nan_to_num(values, nan=float(np.nanmin(values)) - 1 if not np.isnan(values).all() else 0.0)
-    try:
-        by_bin = metrics.FUNCTIONS["auc"](truth, _bin_means(bins, half, is_class[:half].astype(np.float64)))
-        by_order = metrics.FUNCTIONS["auc"](truth, order)
-    except metrics.Undefined:
-        return None
-    return max(by_bin, by_order, 1 - by_order)
-
-
-def _bin_means(bins: NDArray[np.int64], half: int, learned: Array) -> Array:
-    """The mean of the first half's values in each later row's bin; their whole mean where the bin was empty."""
-    count = int(bins.max()) + 1
-    sums, sizes = np.bincount(bins[:half], learned, count), np.bincount(bins[:half], minlength=count)
-    means = np.where(sizes > 0, sums / np.maximum(sizes, 1), learned.mean())
-    return means[bins[half:]]
-
-
-def _explained(truth: Array, predicted: Array) -> float:
-    spread = float(np.sum((truth - truth.mean()) ** 2))
-    return 0.0 if spread == 0 else max(0.0, 1 - float(np.sum((truth - predicted) ** 2)) / spread)
 
 
 def _check_twins(task: Task, folds: Folds) -> Check:
@@ -150,7 +106,7 @@ def _check_shift(task: Task) -> Check:
     most = names[int(np.argmax(model.fit(table, is_test).feature_importances_))]
     detail = f"a model tells them apart with AUC {auc:.3f}" + (f', most by "{shown(most)}"' if auc > SHIFT_AUC else "")
     # Later rows differ from earlier ones: that is what folds by time are for.
-    return check(name, auc <= SHIFT_AUC, "note" if task.shape == "time" else "unverified", detail)
+    return check(name, auc <= SHIFT_AUC, "note" if task.is_timed else "unverified", detail)
 
 
 def _numbers(task: Task, name: str, rows: NDArray[np.int64] | None) -> Array:

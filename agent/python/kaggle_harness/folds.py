@@ -50,7 +50,7 @@ def make_folds(task: Task, fold_count: int | None) -> Folds:
     count = max(2, min(fold_count or default_fold_count(task.n_train), 20, task.n_train // 2))
     if task.shape == "groups" and task.groups is not None:
         return _group_folds(task, task.groups[: task.n_train], count)
-    if task.shape == "time" and task.times is not None:
+    if task.is_timed and task.times is not None:
         return _time_folds(task.times[: task.n_train], task.times[task.n_train :], count)
     return Folds(count, _stratified(task, count))
 
@@ -60,6 +60,8 @@ def _stratified(task: Task, count: int) -> NDArray[np.int64]:
     strata = np.zeros(task.n_train, dtype=np.int64)
     for i, target in enumerate(task.layout.targets[:3]):
         values = task.truth[i]
+        if target.survival is not None:
+            strata, values = strata * 2 + values[:, 1].astype(np.int64), values[:, 0]
         if target.classes is None:
             edges = np.unique(np.quantile(values, np.linspace(0, 1, max(2, min(10, task.n_train // (2 * count))) + 1)[1:-1]))
             values = np.searchsorted(edges, values, side="right")
@@ -95,7 +97,10 @@ def _time_folds(train: NDArray[np.float64], test: NDArray[np.float64], count: in
     gap = max(float(np.nanmin(test)) - last, 0.0) or step
     horizon = float(np.nanmax(test) - np.nanmin(test)) + step
     usable = (last - float(stamps[0])) * 0.6
-    horizon = min(horizon, usable / count) if usable > 0 else horizon
+    if usable > 0:
+        # Fewer folds rather than shorter ones: how far ahead the test looks decides how hard it is.
+        count = min(count, max(2, int(usable / horizon)))
+        horizon = min(horizon, usable / count)
     vector = np.full(len(train), -1, dtype=np.int64)
     ends: list[float] = []
     stop = last

@@ -1,5 +1,6 @@
 """How score columns belong to targets: one column for a number or a positive class, one a class for more classes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,24 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Survival:
+    """The label columns of a survival target. `means`: what a high score says, a high `risk` or a long `survival`."""
+
+    event: str
+    time: str
+    means: str
+
+
+@dataclass(frozen=True)
 class TargetLayout:
-    """Score columns `start:stop` of one target. `classes` None = a number."""
+    """Score columns `start:stop` of one target. `classes` None = a number, or with `survival` a risk, whose labels are (time, event)."""
 
     name: str
     type: str
     classes: list[str] | None
     start: int
     stop: int
+    survival: "Survival | None" = None
 
     def pick(self, scores: Array) -> Array:
         """(n,) for a number or a positive class, else (n, classes)."""
@@ -51,7 +62,11 @@ def make_layout(targets: list[dict]) -> Layout:
     for target in targets:
         classes = target["classes"]
         names = [target["name"]] if classes is None or len(classes) == 2 else [f"{target['name']}={c}" for c in classes]
-        made.append(TargetLayout(target["name"], target["type"], classes, len(columns), len(columns) + len(names)))
+        survival = None
+        if target["type"] == "survival":
+            named = target["survival"]
+            survival = Survival(named["event_column"], named["duration_column"], named["score_means"])
+        made.append(TargetLayout(target["name"], target["type"], classes, len(columns), len(columns) + len(names), survival))
         columns.extend(names)
     return Layout(made, columns)
 
@@ -95,6 +110,14 @@ def measure(
         answers = labels if labels is not None else [default_labels(target, scores) for target in layout.targets]
     else:
         answers = [target.pick(scores) for target in layout.targets]
+    if metric.needs == "survival":
+        pairs = list(zip(layout.targets, truth, answers, strict=True))
+        return sum(_measure_survival(function, target, t, a, given) for target, t, a in pairs) / len(pairs)
     if metric.joint:
         return function(np.column_stack(truth), np.column_stack(answers), **given)
     return sum(function(t, a, **given) for t, a in zip(truth, answers, strict=True)) / len(layout.targets)
+
+
+def _measure_survival(function: Callable[..., float], target: TargetLayout, truth: Array, answer: Array, given: dict[str, object]) -> float:
+    sign = -1.0 if target.survival is not None and target.survival.means == "risk" else 1.0
+    return function(truth[:, 0], truth[:, 1].astype(np.int64), sign * answer, **given)

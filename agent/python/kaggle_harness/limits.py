@@ -10,3 +10,5 @@ FILES_LISTED = 20_000
 DESCRIPTION_CHARACTERS = 200_000
 CSV_COPY_BYTES = 256 << 20  # above this a run folder holds parquet only
 BLOCK_BYTES = 16 << 20  # a CSV row must fit in one block
+TABLES = 40  # tables beside train and test that are read
+TABLES_BYTES = 1 << 30  # their bytes on disk together: every run gets a copy

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), or what no row of numbers holds:
-    `rank`, `set`, `string`, `mask`, `box`, `quantile`, `distribution`, `survival`, `history`, `subgroup`,
+    """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), or what no row of numbers holds:
+    `rank`, `set`, `string`, `mask`, `box`, `quantile`, `distribution`, `history`, `subgroup`,
     `columns`."""
 
     id: str
@@ -54,6 +54,8 @@ METRICS: dict[str, Metric] = {
     "mrr_by_group": Metric("mrr_by_group", "maximize", "gini", True, ("groups",)),
     "f1_samples": Metric("f1_samples", "maximize", "label", joint=True),
     "jaccard_samples": Metric("jaccard_samples", "maximize", "label", joint=True),
+    "concordance": Metric("concordance", "maximize", "survival", True),
+    "stratified_concordance": Metric("stratified_concordance", "maximize", "survival", True, ("groups",)),
     "haversine": Metric("haversine", "minimize", "value", joint=True),
 }
 """Those that a table of scores, a row each, is enough for."""
@@ -65,7 +67,6 @@ _OTHERS = {
     "mask": ("dice_by_image", "iou_precision", "panoptic_quality"),
     "box": ("object_average_precision",),
     "distribution": ("laplace_log_likelihood",),
-    "survival": ("concordance", "stratified_concordance"),
     "subgroup": ("bias_auc",),
 }
 _OTHERS_DOWN = {
@@ -98,6 +99,8 @@ RANK_METRICS = frozenset(
         "map_by_group",
         "recall_by_group",
         "mrr_by_group",
+        "concordance",
+        "stratified_concordance",
     }
 )
 """Only the order of scores matters."""

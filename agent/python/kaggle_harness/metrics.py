@@ -145,6 +145,8 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "f1_samples": f1_samples,
     "jaccard_samples": jaccard_samples,
     "haversine": haversine_of_columns,
+    "concordance": concordance,
+    "stratified_concordance": stratified_concordance,
 }
 """One function a metric id; several targets: the mean over targets. With one label a row, micro-F1 equals accuracy."""
 
@@ -169,8 +171,6 @@ OTHER_FUNCTIONS: dict[str, Callable[..., float]] = {
     "panoptic_quality": panoptic_quality,
     "object_average_precision": average_precision_of_objects,
     "laplace_log_likelihood": laplace_log_likelihood,
-    "concordance": concordance,
-    "stratified_concordance": stratified_concordance,
     "bias_auc": bias_auc,
     "pinball": pinball,
     "mean_pinball": mean_pinball,

@@ -127,16 +127,38 @@ def concordance(time: Array, event: Codes, score: Array) -> float:
     """Share of comparable pairs where the longer survival has the higher score, ties half (Harrell's C; ties as in lifelines).
 
     Comparable: the earlier time ended by an event; at the same time, exactly one did, and that one counts as the earlier.
+    O(n log² n), by merging blocks of rows that are ordered in time.
     """
-    won = 0.0
-    pairs = 0
-    for i in np.flatnonzero(event == 1):
-        later = (time > time[i]) | ((time == time[i]) & (event == 0))
-        pairs += int(later.sum())
-        won += float(np.sum(score[later] > score[i]) + 0.5 * np.sum(score[later] == score[i]))
+    moment = 2 * np.unique(time, return_inverse=True)[1] + (event == 0)
+    order = np.lexsort((score, moment))
+    moment, is_event = moment[order], event[order] == 1
+    ranks = np.unique(score[order], return_inverse=True)[1].astype(np.int64)
+    won = _count_won(ranks, is_event)
+    pairs = float(np.sum(len(order) - 1 - np.flatnonzero(is_event)))
+    # Events of one moment are not comparable. Ordered by score, the later of two has the higher one, or they are equal.
+    together = np.unique(moment[is_event], return_counts=True)[1]
+    alike = np.unique(moment[is_event] * (int(ranks.max(initial=0)) + 1) + ranks[is_event], return_counts=True)[1]
+    pairs -= float(np.sum(together * (together - 1) // 2))
+    won -= float(np.sum(together * (together - 1) // 2)) - 0.5 * float(np.sum(alike * (alike - 1) // 2))
     if pairs == 0:
         raise Undefined("no two rows can be compared")
     return won / pairs
+
+
+def _count_won(ranks: Codes, counts: NDArray[np.bool_]) -> float:
+    """Pairs i < j with `counts[i]` and `ranks[j]` above `ranks[i]`; equal ones half."""
+    place, span = np.arange(len(ranks)), int(ranks.max(initial=0)) + 1
+    won, width = 0.0, 1
+    while width < len(ranks):
+        block = place // (2 * width)
+        is_left = place // width % 2 == 0
+        keys = np.sort(block[~is_left] * span + ranks[~is_left])
+        own = block[is_left & counts] * span + ranks[is_left & counts]
+        ends = np.searchsorted(keys, (block[is_left & counts] + 1) * span, "left")
+        above, equal = np.searchsorted(keys, own, "right"), np.searchsorted(keys, own, "left")
+        won += float(np.sum(ends - above) + 0.5 * np.sum(above - equal))
+        width *= 2
+    return won
 
 
 def stratified_concordance(time: Array, event: Codes, score: Array, groups: Codes) -> float:

@@ -11,7 +11,7 @@ from .folds import Folds, random_of
 from .layout import TargetLayout
 from .metric_table import METRICS
 from .metrics import average_ranks
-from .probes import Kind, ProbeOutcome, control_scores, mirror
+from .probes import Kind, ProbeOutcome, alone_row, control_scores, mirror
 from .scoring import score_rows
 from .solutions import Solution
 from .task import Task
@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 HOLDS = "holds with other ids and another seed"
 LEARNS = "learns what it is given"
+ALONE = "a row alone like among others"
 JUMP = "no jump"
 _RESAMPLES = 100
 _ERRORS = 4.0
@@ -27,13 +28,14 @@ _LEAST_SKILL = 0.05
 KEPT_SKILL = 0.75
 """An honest program learns opposite labels as well: over the demo competitions 97 to 101 % of its usual skill (docs/trust.md)."""
 _JUMP_TO = 0.4
+_ALONE = 0.001
 
 
 def check_probes(task: Task, folds: Folds, solution: Solution, outcomes: dict[Kind, ProbeOutcome]) -> list[Check]:
     """One check a probe that was asked for."""
     rows, control = control_scores(task, folds, solution, outcomes)
     checks: list[Check] = []
-    names: dict[Kind, str] = {"fresh": HOLDS, "mirrored": LEARNS}
+    names: dict[Kind, str] = {"fresh": HOLDS, "mirrored": LEARNS, "alone": ALONE}
     for kind, name in names.items():
         outcome = outcomes.get(kind)
         if outcome is None:
@@ -44,6 +46,8 @@ def check_probes(task: Task, folds: Folds, solution: Solution, outcomes: dict[Ki
             checks.append(check(name, False, weight, f"the program failed when it was run once more: {failed.failure}"))
         elif kind == "fresh":
             checks.append(_check_fresh(task, solution, rows, control, outcome))
+        elif kind == "alone":
+            checks.append(_check_alone(control, outcome, int(np.searchsorted(rows, alone_row(task, folds)))))
         else:
             checks.append(_check_mirrored(task, rows, control, outcome))
     return checks
@@ -69,6 +73,15 @@ def _check_fresh(task: Task, solution: Solution, rows: NDArray[np.int64], contro
     allowed = _ERRORS * float(np.std(drawn, ddof=1)) + 2 * spread
     detail = f"with other ids, another seed and numbers moved by a billionth it loses {lost:.4g} ({allowed:.4g} allowed)"
     return check(HOLDS, lost <= allowed + 1e-12, "suspect", detail)
+
+
+def _check_alone(control: ProbeOutcome, alone: ProbeOutcome, at: int) -> Check:
+    """Where rows come one at a time, an answer may not hang on the other rows."""
+    assert control.scores is not None and alone.scores is not None
+    spread = np.maximum(control.scores.std(axis=0), 1e-9)
+    moved = float(np.max(np.abs(alone.scores[0] - control.scores[at]) / spread))
+    detail = f"the score of a row that is answered alone moves by {moved:.2g} standard deviations ({_ALONE} allowed)"
+    return check(ALONE, moved <= _ALONE, "suspect", detail)
 
 
 def _check_mirrored(task: Task, rows: NDArray[np.int64], control: ProbeOutcome, mirrored: ProbeOutcome) -> Check:
@@ -98,7 +111,16 @@ def _compare_skill(target: TargetLayout, truth: NDArray[Any], control: Array, mi
 
 
 def skill(target: TargetLayout, truth: NDArray[Any], scores: Array) -> float:
-    """Correlation of scores with labels: of ranks for numbers and two classes, of class columns against indicators for more."""
+    """Correlation of scores with labels: of ranks for numbers and two classes, of class columns against indicators for more.
+
+    Survival: twice what the concordance has above one half.
+    """
+    if target.survival is not None:
+        sign = -1.0 if target.survival.means == "risk" else 1.0
+        try:
+            return 2 * metrics.FUNCTIONS["concordance"](truth[:, 0], truth[:, 1].astype(np.int64), sign * scores) - 1
+        except metrics.Undefined:
+            return 0.0
     if scores.ndim == 2:
         wanted = np.eye(scores.shape[1])[truth]
         left, right = wanted - wanted.mean(axis=0), scores - scores.mean(axis=0)

@@ -1,7 +1,7 @@
 """Probes of a finalist: its program once more on a part of one fold, changed in ways that no honest program minds.
 
 `fresh`: another seed, the ids of PREDICT exchanged among its rows, its continuous numbers moved by a billionth. `mirrored`: every label of
-TRAIN replaced by its opposite (solution contract, section 5). `control`: nothing changed; only where the fold's own rows are too many.
+TRAIN replaced by its opposite (solution contract, section 5). `alone`: one row to answer, where the competition hands rows out so. `control`: nothing changed; only where the fold's own rows are too many.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .run_folders import RunPlan
 from .solutions import Solution
 from .task import Task
 
-Kind = Literal["control", "fresh", "mirrored"]
+Kind = Literal["control", "fresh", "mirrored", "alone"]
 Array = NDArray[np.float64]
 
 PROBE_ROWS = 5_000
@@ -57,7 +57,14 @@ def plan_probes(task: Task, folds: Folds, is_generated: bool) -> dict[Kind, RunP
     if is_generated:
         opposite = [mirror(values, target.classes) for values, target in zip(labels, task.layout.targets, strict=True)]
         plans["mirrored"] = RunPlan("probe-mirrored", _FOLD, train, predict, kind, opposite)
+    if task.profile.get("one_row_at_a_time", False):
+        plans["alone"] = RunPlan("probe-alone", _FOLD, train, rng.choice(rows, 1), "validation", labels)
     return plans
+
+
+def alone_row(task: Task, folds: Folds) -> int:
+    """The row that the probe `alone` answers."""
+    return int(plan_probes(task, folds, False)["alone"].predict[0])
 
 
 def control_scores(
@@ -80,6 +87,9 @@ def mirror(labels: NDArray[Any], classes: list[str] | None) -> NDArray[Any]:
 
     The numbers stay the same set, so what a program does for their distribution (a logarithm, a clip) fits as before.
     """
+    if labels.ndim == 2:
+        # Times change ends; whether an event came stays with the row.
+        return np.column_stack([mirror(labels[:, 0], None), labels[:, 1]])
     if classes is None:
         order = np.argsort(labels, kind="stable")
         made = np.empty_like(labels)
@@ -102,6 +112,8 @@ def refresh(task: Task, table: pa.Table, rng: np.random.Generator) -> pa.Table:
     for name in table.column_names:
         column = table.column(name)
         place = table.column_names.index(name)
+        if name in task.renumbered:
+            continue  # every run has numbers of its own for it, and tables that it joins
         if name in task.id_columns:
             table = table.set_column(place, name, column.take(pa.array(rng.permutation(table.num_rows))))
         elif pa.types.is_floating(column.type) and pc.count_distinct(column).as_py() > 0.5 * table.num_rows:

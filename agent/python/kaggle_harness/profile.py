@@ -1,20 +1,33 @@
 """Reads the competition folder once and says what the task is: file roles, targets, types, groups, time, submission format."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from .column_types import TypedColumn, parse_numbers, type_column
+from .column_types import TypedColumn, parse_numbers, time_numbers, type_column
 from .errors import BadInput, shown
+from .given_columns import Series, describe_given
+from .labels import read_labels
 from .limits import DESCRIPTION_CHARACTERS
 from .metric_table import METRICS
 from .roles import DataFiles, read_data_files
-from .structure import find_group_column, find_query_column, find_time_column, find_weight_column
+from .row_unit import RowUnit, decide_unit, series_codes
+from .side_tables import Times, describe_tables, read_beside, type_beside
+from .structure import find_query_column, find_weight_column
 from .submission_format import SubmissionShape, find_shape, is_id_name, tied_test_column
+from .table_leaks import Labels
+from .tables import TextTable
 from .targets import TargetPlan, plan_targets
+
+_ONE_AT_A_TIME = re.compile(
+    r"kaggle_evaluation|inference[ _]server|time[- ]series api|(evaluation|submission|inference) api|(one|single) (row|sample|batch|observation) at a time|row by row",
+    re.IGNORECASE,
+)
 
 
 class Competition:
@@ -24,6 +37,20 @@ class Competition:
         self.data_dir = data_dir
         self.files: DataFiles = read_data_files(data_dir)
         self._typed: dict[str, TypedColumn] = {}
+        self._beside: dict[str, TextTable] = {}
+        self._typed_beside: dict[tuple[str, str], TypedColumn] = {}
+
+    def beside(self, file: str) -> TextTable:
+        """Another table of the folder. Raises BadInput when it cannot be read."""
+        if file not in self._beside:
+            self._beside[file] = read_beside(next(f for f in self.files.files if f.name == file))
+        return self._beside[file]
+
+    def typed_beside(self, file: str, column: str) -> TypedColumn:
+        """A column of another table, typed by its own cells."""
+        if (file, column) not in self._typed_beside:
+            self._typed_beside[file, column] = type_beside(self.beside(file), column)
+        return self._typed_beside[file, column]
 
     def typed(self, column: str) -> TypedColumn:
         """A column that both tables have, typed over all rows."""
@@ -35,9 +62,10 @@ class Competition:
         return self._typed[column]
 
 
-def make_profile(competition: Competition, description: str, metric_id: str | None) -> dict[str, Any]:
-    """The TaskProfile of the protocol. Raises BadInput naming file, column or row."""
-    data = competition.files
+def make_profile(competition: Competition, description: str, metric_id: str | None, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The TaskProfile of the protocol. `wanted`: what the caller asks for instead of what would be found. Raises BadInput naming file, column or row."""
+    data, wanted = competition.files, wanted or {}
+    allow_leaks = bool(wanted.get("allow_data_leaks"))
     warnings = list(data.warnings)
     shape = find_shape(data, description[:DESCRIPTION_CHARACTERS])
     id_columns = _test_id_columns(data, shape)
@@ -48,50 +76,121 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
             f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.'
         )
     _check_ids(data, shape, id_columns)
-    target_names = {t.name for t in plan.targets}
-    missing = sum(int(data.train.column(name).null_count) for name in target_names)
-    if missing:
-        warnings.append(f"{missing} training labels are missing; rows without a label are left out")
+    target_names = {c for t in plan.targets for c in t.label_columns()}
     both = [c for c in data.test.columns if c in data.train.columns and c not in target_names]
-    only_train = [c for c in data.train.columns if c not in data.test.columns and c not in target_names]
-    if only_train:
-        warnings.append(f"columns only in the training set are not given to solutions: {shown(', '.join(only_train), 200)}")
-    only_test = [c for c in data.test.columns if c not in data.train.columns]
-    if only_test:
-        warnings.append(f"columns only in the test set are not given to solutions: {shown(', '.join(only_test), 200)}")
+    warnings += _warn_of_columns(data, target_names)
     types = {c: competition.typed(c).kind for c in both}
-    group = find_group_column(competition, both, id_columns)
-    time = find_time_column(competition, [c for c in both if c not in id_columns])
-    unit = "groups" if group else "time" if time else "rows"
-    ids = [c for c in both if (c in id_columns or _is_row_id(data, c, types[c])) and c != group]
-    features = [c for c in both if c not in ids and c != group and types[c] != "constant"]
+    # One column names rows; several together do, and each of them says something of its own.
+    row_ids = [c for c in id_columns if len(id_columns) == 1 and types.get(c) != "datetime"]
+    unit = decide_unit(competition, both, row_ids, wanted)
+    ids = [c for c in both if (c in row_ids or _is_row_id(data, c, types[c])) and c not in (unit.group, unit.time, *unit.entities)]
+    targets = [t.describe() for t in plan.targets]
+    values, labelled = read_labels(competition, targets)
+    given = _describe_given(competition, unit, [c for c in both if c not in ids], (targets, values, labelled), allow_leaks)
+    dropped = {g["name"] for g in given if g["how"] == "dropped"}
+    features = [c for c in both if c not in ids and c != unit.group and types[c] != "constant" and c not in dropped]
     constant = [c for c in both if types[c] == "constant"]
     if constant:
         warnings.append(f"constant columns are left out: {shown(', '.join(constant), 200)}")
     if not features:
         raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
     extras = METRICS[metric_id].extras if metric_id else ()
-    unused = [f.name for f in data.files if f.role == "table"]
-    if unused:
-        warnings.append(f"other tables are not given to solutions: {shown(', '.join(unused), 200)}")
+    labels = _make_labels(data, plan, values, labelled)
+    tables = describe_tables(competition, both, labels, labelled, _side_times(competition, unit), allow_leaks)
+    warnings += [g["reason"] for g in given] + [f"{shown(t['file'])}: {t['given']}: {t['reason']}" for t in tables]
     return {
         "schema_version": 1,
         "kind": "rows",
-        "shape": unit,
+        "shape": unit.unit,
+        "shape_reason": unit.reason[:300],
+        "shape_confidence": unit.confidence,
         "files": [{"name": f.name, "role": f.role, "bytes": f.bytes} for f in data.files[:500]],
-        "targets": [{"name": t.name, "type": t.type, "classes": t.classes} for t in plan.targets],
+        "targets": targets,
         "id_columns": ids,
-        "group_column": group,
-        "time_column": time if unit == "time" else None,
+        "group_column": unit.group,
+        "time_column": unit.time,
+        "entity_columns": unit.entities,
         "weight_column": find_weight_column(competition) if "weights" in extras else None,
         "query_column": find_query_column(competition, both) if "groups" in extras else None,
         "train_rows": data.train.rows,
         "test_rows": data.test.rows,
         "feature_columns": features,
         "column_types": types,
+        "given_columns": given,
+        "tables": tables,
+        "one_row_at_a_time": _asks_for_rows(description, wanted),
         "submission": _submission(data, shape, plan, metric_id),
         "warnings": [w[:500] for w in warnings],
     }
+
+
+def _warn_of_columns(data: DataFiles, target_names: set[str]) -> list[str]:
+    """What solutions will not see: labels that are missing, columns of one side only."""
+    warnings: list[str] = []
+    missing = sum(int(data.train.column(name).null_count) for name in target_names)
+    if missing:
+        warnings.append(f"{missing} training labels are missing; rows without a label are left out")
+    only_train = [c for c in data.train.columns if c not in data.test.columns and c not in target_names]
+    only_test = [c for c in data.test.columns if c not in data.train.columns]
+    for columns, side in ((only_train, "training"), (only_test, "test")):
+        if columns:
+            warnings.append(f"columns only in the {side} set are not given to solutions: {shown(', '.join(columns), 200)}")
+    return warnings
+
+
+def _describe_given(
+    competition: Competition, unit: RowUnit, columns: list[str], labels: tuple[list[dict], list, NDArray[np.int64]], allow_leaks: bool
+) -> list[dict[str, Any]]:
+    """For blocks of time: columns that the test has filled otherwise than the training rows."""
+    if unit.time is None:
+        return []
+    typed = competition.typed(unit.time)
+    times = time_numbers(typed.values, typed.kind)
+    assert times is not None
+    series = series_codes([competition.typed(c).values for c in unit.entities]) if unit.entities else np.zeros(len(times), dtype=np.int64)
+    split = competition.files.train.rows
+    others = [c for c in columns if c != unit.time and c not in unit.entities]
+    data = Series({c: (competition.typed(c).kind, competition.typed(c).values) for c in others}, times, series, split)
+    targets, values, labelled = labels
+    numbers = {
+        t["name"]: _spread_labels(v, labelled, split) for t, v in zip(targets, values, strict=True) if t["type"] == "regression"
+    }  # fmt: skip
+    return describe_given(data, numbers, allow_leaks)
+
+
+def _make_labels(data: DataFiles, plan: TargetPlan, values: list[NDArray], labelled: NDArray[np.int64]) -> Labels:
+    """What tables beside are held against: each label column on its own."""
+    names: list[str] = []
+    classes: list[list[str] | None] = []
+    columns: list[NDArray] = []
+    for target, labels in zip(plan.targets, values, strict=True):
+        names += target.label_columns()
+        classes += [target.classes] if target.survival is None else [["0", "1"], None]
+        columns += [labels] if target.survival is None else [labels[:, 1].astype(np.int64), labels[:, 0]]
+    spread = [_spread_labels(column, labelled, data.train.rows) for column in columns]
+    return Labels(names, classes, spread, [data.train.column(name) for name in names])
+
+
+def _spread_labels(values: NDArray, labelled: NDArray[np.int64], rows: int) -> NDArray:
+    """Labels in the places of their rows; what has none is NaN, or −1 for classes."""
+    spread = np.full(rows, np.nan if values.dtype == np.float64 else -1, dtype=values.dtype)
+    spread[labelled] = values
+    return spread
+
+
+def _side_times(competition: Competition, unit: RowUnit) -> Times | None:
+    if unit.time is None:
+        return None
+    typed, split = competition.typed(unit.time), competition.files.train.rows
+    times = time_numbers(typed.values, typed.kind)
+    assert times is not None
+    return Times(unit.time, float(np.nanmin(times[split:])))
+
+
+def _asks_for_rows(description: str, wanted: dict[str, Any]) -> bool:
+    """Whether the competition hands out its test rows one at a time, as code competitions with an API do."""
+    asked = wanted.get("one_row_at_a_time")
+    return bool(asked) if asked is not None else _ONE_AT_A_TIME.search(description[:DESCRIPTION_CHARACTERS]) is not None
 
 
 def _test_id_columns(data: DataFiles, shape: SubmissionShape) -> list[str]:

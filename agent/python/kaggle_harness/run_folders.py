@@ -16,8 +16,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .folds import Folds, random_of
+from .layout import TargetLayout
 from .limits import CSV_COPY_BYTES
 from .metric_table import METRICS
+from .shown_columns import show_as_test
+from .shown_tables import describe_shown, draw_numbers, renumber, write_tables
 from .task import Task
 
 KEY = "key"
@@ -88,14 +91,15 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "train").mkdir(parents=True)
     (partial / "predict").mkdir()
-    renamed = _fresh_groups(task, rng)
+    numbers = draw_numbers(task, rng)
     labels = _label_columns(task, plan.labels)
     if task.extras.weights is not None:
         labels[WEIGHT] = pa.array(task.extras.weights[plan.train])
-    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], renamed, labels))
-    rows = _visible(task, predict, run.keys, renamed, {})
+    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], numbers, labels))
+    rows = show_as_test(task, folds, plan.fold, predict, _visible(task, predict, run.keys, numbers, {}))
     _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
     _write_sample(partial / "predict" / "sample.csv", task, run.keys)
+    write_tables(task, folds, plan.fold, {partial / "train": plan.train, partial / "predict": predict}, numbers)
     described = json.dumps(_describe(task, folds), indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
     for place in (*sorted(partial.rglob("*")), partial):
@@ -105,22 +109,16 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     return run
 
 
-def _fresh_groups(task: Task, rng: np.random.Generator) -> pa.Array | None:
-    """New numbers for groups whose names would tell test from validation."""
-    if task.groups is None or not task.group_is_telling:
-        return None
-    names, codes = np.unique(task.groups, return_inverse=True)
-    return pa.array(rng.permutation(len(names))[codes] + 1)
-
-
 def _visible(
-    task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], groups: pa.Array | None, labels: dict[str, pa.Array]
+    task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], numbers: dict[str, NDArray[np.int64]], labels: dict[str, pa.Array]
 ) -> pa.Table:
     index = pa.array(rows)
     columns: dict[str, pa.ChunkedArray | pa.Array] = {KEY: pa.array(keys)}
     for name in task.features.column_names:
-        source = groups if groups is not None and name == task.profile["group_column"] else task.features.column(name)
-        columns[name if name != KEY else "key_"] = source.take(index)
+        own = task.features.column(name)
+        columns[name if name != KEY else "key_"] = (
+            renumber(task.renumbered[name][rows], numbers[name]) if name in numbers else own.take(index)
+        )
     columns.update(labels)
     return pa.table(columns)
 
@@ -128,6 +126,10 @@ def _visible(
 def _label_columns(task: Task, labels: list[NDArray[Any]]) -> dict[str, pa.Array]:
     made: dict[str, pa.Array] = {}
     for target, values in zip(task.layout.targets, labels, strict=True):
+        if target.survival is not None:
+            made[target.survival.time] = pa.array(values[:, 0])
+            made[target.survival.event] = pa.array(values[:, 1].astype(np.int64))
+            continue
         made[target.name] = pa.array(values) if target.classes is None else pa.array(target.classes).take(pa.array(values))
     return made
 
@@ -149,6 +151,14 @@ def _write_sample(path: Path, task: Task, keys: NDArray[np.int64]) -> None:
     pa_csv.write_csv(pa.table(columns), path, pa_csv.WriteOptions(quoting_style="needed"))
 
 
+def _describe_target(target: TargetLayout) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": target.name, "type": target.type, "classes": target.classes}
+    if target.survival is not None:
+        survival = target.survival
+        described |= {"event_column": survival.event, "duration_column": survival.time, "score_means": survival.means}
+    return described
+
+
 def _describe(task: Task, folds: Folds) -> dict[str, Any]:
     """task.json: equal for every run, so that a program cannot tell which fold it is in."""
     profile = task.profile
@@ -159,7 +169,7 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "kind": "rows",
         "shape": task.shape,
         "key_column": KEY,
-        "targets": [{"name": t.name, "type": t.type, "classes": t.classes} for t in task.layout.targets],
+        "targets": [_describe_target(t) for t in task.layout.targets],
         "metric": {"id": metric.id, "direction": metric.direction, "needs": metric.needs},
         "prediction": "value" if all(t.classes is None for t in task.layout.targets) else "probability",
         "score_columns": task.layout.describe(),
@@ -173,8 +183,11 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
         "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
         "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},
+        "entity_columns": profile.get("entity_columns", []),
+        "given_columns": [{"name": g["name"], "how": g["how"]} for g in profile.get("given_columns", []) if g["how"] != "dropped"],
+        "tables": [describe_shown(table) for table in task.tables],
         "quantiles": None,
         "k": task.extras.k,
-        "transductive": True,
+        "transductive": not profile.get("one_row_at_a_time", False),
         "effort": "normal",
     }

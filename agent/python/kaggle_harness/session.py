@@ -59,11 +59,13 @@ class Session:
                 continue
         return {"python": platform.python_version(), "packages": packages, "pid": os.getpid()}
 
-    def profile(self, data_dir: str, description: str, slug: str, metric: dict[str, Any] | None) -> dict[str, Any]:
-        """Reads the folder (kept for fix_task) and describes the task."""
+    def profile(
+        self, data_dir: str, description: str, slug: str, metric: dict[str, Any] | None, wanted: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Reads the folder (kept for fix_task) and describes the task. `wanted`: what the caller says of it."""
         if metric is not None and metric["id"] not in METRICS:
             raise Refused(f"unknown metric {metric['id']}")
-        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"])
+        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"], wanted)
 
     def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
         """Fixes task and metric; anything graded before is forgotten."""

@@ -47,7 +47,7 @@ def _check_test_scores(task: Task, solution: Solution, is_alike: bool) -> Check 
     shift = float(np.max(np.abs(oof.mean(axis=0) - test.mean(axis=0)) / spread))
     allowed = _ALLOWED_SHIFT + _CHANCE / np.sqrt(min(len(test), len(oof)))
     detail = f"the means of its scores differ by at most {shift:.2f} standard deviations ({allowed:.2f} allowed)"
-    return check("test like out-of-fold", shift <= allowed, "suspect" if is_alike and task.shape != "time" else "note", detail)
+    return check("test like out-of-fold", shift <= allowed, "suspect" if is_alike and not task.is_timed else "note", detail)
 
 
 def check_members(members: list[Solution]) -> Check:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,7 @@ from .column_types import parse_numbers
 from .errors import BadInput, shown
 from .metric_table import METRICS
 from .submission_format import SubmissionShape
+from .survival import find_survival_columns, what_scores_mean
 from .tables import TextTable
 
 _POSITIVE = {"1", "1.0", "true", "yes", "y", "t", "positive", "pos", "churn", "churned", "great", "good", "survived", "fraud", "spam"}
@@ -23,6 +25,20 @@ class Target:
     name: str
     type: str
     classes: list[str] | None
+    survival: tuple[str, str, str] | None = None
+    """Event column, duration column, and what a high score means: `risk` or `survival`."""
+
+    def describe(self) -> dict[str, Any]:
+        """TargetProfile of the protocol."""
+        described: dict[str, Any] = {"name": self.name, "type": self.type, "classes": self.classes}
+        if self.survival is not None:
+            event, duration, means = self.survival
+            described["survival"] = {"event_column": event, "duration_column": duration, "score_means": means}
+        return described
+
+    def label_columns(self) -> list[str]:
+        """The training columns that hold its labels."""
+        return [self.name] if self.survival is None else [self.survival[0], self.survival[1]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,18 @@ class TargetPlan:
 def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None) -> TargetPlan:
     """Ties the submission's value columns to training columns. Raises BadInput when the target is absent from the training table."""
     warnings: list[str] = []
+    if metric_id is not None and METRICS[metric_id].needs == "survival":
+        found = find_survival_columns(train, test)
+        if isinstance(found, tuple) and len(shape.value_columns) == 1:
+            name = shape.value_columns[0]
+            means = what_scores_mean(name)
+            warnings.append(
+                f'survival: "{shown(found[1])}" is how long, "{shown(found[0])}" whether an event came; '
+                f'a high "{shown(name)}" is taken for a {"long survival" if means == "survival" else "high risk"}'
+            )
+            return TargetPlan([Target(name, "survival", None, (*found, means))], "value", {}, warnings)
+        warnings.append(found if isinstance(found, str) else "no survival: the submission has more than one column to predict")
+        metric_id = None
     lower_train = {c.lower(): c for c in train.columns}
     named = [c if c in train.columns else lower_train.get(c.lower()) for c in shape.value_columns]
     if all(named):

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from .column_types import parse_numbers, time_numbers
 from .errors import BadInput, Refused, shown
+from .labels import read_labels
 from .layout import Extras, Layout, make_layout
 from .metric_table import BINARY_METRICS, METRICS
 from .profile import Competition, join_keys
+from .row_unit import series_codes
+from .side_tables import SideTable, load_tables
 
 Truth = NDArray[Any]
 _PLACES = 5
@@ -22,7 +25,10 @@ _PLACES = 5
 
 @dataclass
 class Task:
-    """`features`: labelled training rows (n_train), then test rows (n_test). `truth`: one array a target over training rows."""
+    """`features`: labelled training rows (n_train), then test rows (n_test). `truth`: one array a target over training rows.
+
+    `series`: the series of each row, of a panel. `renumbered`: codes of the columns that each run shows under numbers of its own, -1 = missing.
+    """
 
     profile: dict[str, Any]
     metric_id: str
@@ -36,17 +42,24 @@ class Task:
     layout: Layout
     id_columns: list[str]
     groups: NDArray[np.int64] | None
-    group_is_telling: bool
     times: NDArray[np.float64] | None
+    series: NDArray[np.int64] | None
     submission_ids: list[pa.ChunkedArray]
     submission_rows: NDArray[np.int64]
     salt: bytes
     extras: Extras
+    tables: list[SideTable]
+    renumbered: dict[str, NDArray[np.int64]]
 
     @property
     def shape(self) -> str:
-        """`rows`, `groups` or `time`."""
+        """`rows`, `groups`, `time` or `panel`."""
         return str(self.profile["shape"])
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether folds are blocks of time."""
+        return self.shape in ("time", "panel")
 
     @property
     def maximize(self) -> bool:
@@ -56,7 +69,7 @@ class Task:
     @property
     def predicts_test_in_folds(self) -> bool:
         """Folds answer validation and test rows together (solution contract, section 3)."""
-        return self.shape != "time" and self.n_test <= 3 * self.n_train
+        return not self.is_timed and self.n_test <= 3 * self.n_train
 
 
 def load_task(competition: Competition, profile: dict[str, Any], metric: dict[str, Any], seed: int, work_dir: Path) -> Task:
@@ -67,12 +80,13 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     _check_metric_fits(metric_id, profile)
     data = competition.files
     targets = profile["targets"]
-    truth, labelled = _labels(competition, targets)
+    truth, labelled = read_labels(competition, targets)
     _check_truth_fits(metric_id, targets, truth)
     if len(labelled) < 10:
         raise BadInput(f"{shown(data.train.name)} has {len(labelled)} labelled rows; at least 10 are needed to score anything.")
-    ids = [c for c in profile["id_columns"] if not _tells(competition, c)]
     group, time = profile["group_column"], profile["time_column"]
+    links = {t["entity"] for t in profile.get("tables", []) if t["given"] != "withheld" and t["entity"] is not None}
+    ids = [c for c in profile["id_columns"] if c in links or not _tells(competition, c)]
     names = [*ids, *([group] if group else []), *profile["feature_columns"]]
     rows = pa.array(np.concatenate([labelled, np.arange(data.train.rows, data.train.rows + data.test.rows)]))
     columns = {name: competition.typed(name).values for name in dict.fromkeys(names)}
@@ -84,11 +98,14 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
         encoded = pc.dictionary_encode(pc.fill_null(pc.cast(features.column(group), pa.string()), ""))
         groups = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False).astype(np.int64)
     times = time_numbers(features.column(time), competition.typed(time).kind) if time else None
+    entities = profile.get("entity_columns", [])
+    series = series_codes([features.column(c) for c in entities]) if entities else None
+    tables, renumbered = load_tables(competition, profile, rows, [group] if group and _tells(competition, group) else [])
     submission_ids, submission_rows = _submission_order(competition, profile)
     return Task(
         profile, metric_id, bool(metric["proxy"]), seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
-        bool(group) and _tells(competition, group), times, submission_ids, submission_rows, _salt(features, len(labelled), seed),
-        _extras(competition, profile, metric, labelled),
+        times, series, submission_ids, submission_rows, _salt(features, len(labelled), seed),
+        _extras(competition, profile, metric, labelled), tables, renumbered,
     )  # fmt: skip
 
 
@@ -96,6 +113,12 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
     needs = METRICS[metric_id].needs
     _check_count_fits(metric_id, profile["targets"])
     for target in profile["targets"]:
+        if (needs == "survival") != (target["type"] == "survival"):
+            raise Refused(
+                f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
+            )
+        if needs == "survival":
+            continue
         is_number = target["type"] == "regression"
         if (needs == "value") != is_number and needs != "gini":
             raise Refused(
@@ -157,34 +180,6 @@ def _tells(competition: Competition, column: str) -> bool:
     from .structure import told_apart
 
     return told_apart(competition.typed(column).values, competition.files.train.rows)
-
-
-def _labels(competition: Competition, targets: list[dict[str, Any]]) -> tuple[list[Truth], NDArray[np.int64]]:
-    train = competition.files.train
-    raw: list[Truth] = []
-    present = np.ones(train.rows, dtype=bool)
-    for target in targets:
-        column = train.column(target["name"])
-        if target["classes"] is None:
-            numbers = parse_numbers(column, train.format.decimal)
-            if numbers is None:
-                raise BadInput(f'{shown(train.name)}: the target "{shown(target["name"])}" is not a number in every row.')
-            values = pc.cast(numbers, pa.float64()).to_numpy(zero_copy_only=False)
-            present &= ~np.isnan(values)
-        else:
-            codes = pc.index_in(column, value_set=pa.array(target["classes"]))
-            unknown = np.flatnonzero((codes.is_null().to_numpy()) & ~(column.is_null().to_numpy()))
-            if len(unknown):
-                row = int(unknown[0])
-                raise BadInput(
-                    f'{shown(train.name)}: row {row + 1} has the label "{shown(column[row].as_py())}", which is no class of "{shown(target["name"])}".'
-                )
-            filled = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
-            present &= filled >= 0
-            values = filled.astype(np.int64)
-        raw.append(values)
-    rows = np.flatnonzero(present)
-    return [v[rows] for v in raw], rows
 
 
 def _submission_order(competition: Competition, profile: dict[str, Any]) -> tuple[list[pa.ChunkedArray], NDArray[np.int64]]:

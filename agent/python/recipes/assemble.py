@@ -8,11 +8,11 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 RECIPES = {
-    "gradient_boosting": ["task", "splits", "columns", "text"],
-    "xgboost_shallow": ["task", "splits", "columns", "text"],
-    "linear": ["task", "splits", "columns", "text"],
-    "extra_trees": ["task", "splits", "columns", "text"],
-    "text_linear": ["task", "splits", "columns", "text"],
+    "gradient_boosting": ["task", "tables", "splits", "columns", "text"],
+    "xgboost_shallow": ["task", "tables", "splits", "columns", "text"],
+    "linear": ["task", "tables", "splits", "columns", "text"],
+    "extra_trees": ["task", "tables", "splits", "columns", "text"],
+    "text_linear": ["task", "tables", "splits", "columns", "text"],
 }
 
 

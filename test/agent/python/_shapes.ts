@@ -12,9 +12,10 @@ export const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
 export interface Shape {
   files: Record<string, string>;
   metric: MetricId;
-  shape: 'rows' | 'groups' | 'time';
-  target: string;
-  relabel: (label: string, row: number) => string;
+  shape: 'rows' | 'groups' | 'time' | 'panel';
+  /** Label columns, the last ones of train.csv. */
+  targets: readonly string[];
+  relabel: (label: string, row: number, target: string) => string;
 }
 
 const flip = (label: string) => (label === '1' ? '0' : '1');
@@ -27,7 +28,7 @@ export function rowsShape(): Shape {
   return {
     shape: 'rows',
     metric: 'auc',
-    target: 'y',
+    targets: ['y'],
     relabel: flip,
     files: {
       'train.csv': makeCsv(['id', 'u', 'v', 'w', 'y'], 200, (i) => [...cells(i), i % 4 === 0 ? 1 : 0]),
@@ -52,7 +53,7 @@ export function groupsShape(): Shape {
   return {
     shape: 'groups',
     metric: 'rmse',
-    target: 'y',
+    targets: ['y'],
     relabel: move,
     files: {
       'train.csv': makeCsv(['id', 'patient_id', 'u', 'y'], 240, (i) => [
@@ -74,12 +75,127 @@ export function timeShape(): Shape {
   return {
     shape: 'time',
     metric: 'mae',
-    target: 'y',
+    targets: ['y'],
     relabel: move,
     files: {
       'train.csv': makeCsv(['id', 'date', 'u', 'y'], 300, (i) => [i, day(i), random().toFixed(4), (random() * 9).toFixed(2)]),
       'test.csv': makeCsv(['id', 'date', 'u'], 40, (i) => [i + 300, day(i + 300), random().toFixed(4)]),
       'sample_submission.csv': makeCsv(['id', 'y'], 40, (i) => [i + 300, 0]),
+    },
+  };
+}
+
+const DAYS = 60;
+const NEXT_DAYS = 10;
+const STORES = ['north', 'south', 'east', 'west'];
+const isoDay = (day: number) => new Date(Date.UTC(2021, 0, 1 + day)).toISOString().slice(0, 10);
+
+/**
+ * Four stores over sixty days; the test is the ten days after. `lag_3` is given in the test for three days, `so_far` stands still there,
+ * `notes` is in the training set only, and tables are beside: of stores, of visits until the last training day, of the weather of all days.
+ */
+export function panelShape(): Shape {
+  const random = makeRandom(14);
+  const sold = STORES.map(() => Array.from({ length: DAYS + NEXT_DAYS }, () => Math.floor(random() * 50)));
+  const total = (store: number, day: number) => sold[store]?.slice(0, day).reduce((sum, value) => sum + value, 0) ?? 0;
+  const at = (row: number, first: number) => ({ store: row % STORES.length, day: first + Math.floor(row / STORES.length) });
+  const lag = (store: number, day: number, known: number) => (day - 3 < 0 || day - 3 >= known ? '' : (sold[store]?.[day - 3] ?? ''));
+  const train = makeCsv(['id', 'date', 'store', 'u', 'lag_3', 'so_far', 'notes', 'sales'], DAYS * STORES.length, (i) => {
+    const { store, day } = at(i, 0);
+    const cells = [i, isoDay(day), STORES[store] ?? '', random().toFixed(4), lag(store, day, DAYS), total(store, day)];
+    return [...cells, Math.floor(random() * 9), sold[store]?.[day] ?? 0];
+  });
+  const test = makeCsv(['id', 'date', 'store', 'u', 'lag_3', 'so_far'], NEXT_DAYS * STORES.length, (i) => {
+    const { store, day } = at(i, DAYS);
+    return [1_000 + i, isoDay(day), STORES[store] ?? '', random().toFixed(4), lag(store, day, DAYS), total(store, DAYS - 1)];
+  });
+  return {
+    shape: 'panel',
+    metric: 'rmse',
+    targets: ['sales'],
+    relabel: move,
+    files: {
+      'train.csv': train,
+      'test.csv': test,
+      'sample_submission.csv': makeCsv(['id', 'sales'], NEXT_DAYS * STORES.length, (i) => [1_000 + i, 0]),
+      'stores.csv': makeCsv(['store', 'size'], STORES.length, (i) => [STORES[i] ?? '', 100 * (i + 1)]),
+      'visits.csv': makeCsv(['date', 'store', 'visits'], DAYS * STORES.length, (i) => {
+        const { store, day } = at(i, 0);
+        return [isoDay(day), STORES[store] ?? '', Math.floor(random() * 500)];
+      }),
+      'weather.csv': makeCsv(['date', 'rain'], DAYS + NEXT_DAYS, (i) => [isoDay(i), random().toFixed(3)]),
+    },
+  };
+}
+
+const CLIENTS = 240;
+const NEW_CLIENTS = 80;
+
+/** Clients by number; test clients come later. Their orders lie in a second table, one that tells the answers in a third, details of training clients in a fourth. */
+export function tablesShape(): Shape {
+  const random = makeRandom(15);
+  const label = Array.from({ length: CLIENTS + NEW_CLIENTS }, () => (random() < 0.4 ? 1 : 0));
+  const orders: (string | number)[][] = [];
+  for (let client = 0; client < CLIENTS + NEW_CLIENTS; client += 1)
+    for (let i = 0; i < 1 + (client % 4); i += 1)
+      orders.push([5_000 + client, (random() * 90).toFixed(2), ['card', 'cash'][client % 2] ?? '']);
+  const cells = (client: number) => [5_000 + client, random().toFixed(4), client % 7];
+  return {
+    shape: 'rows',
+    metric: 'auc',
+    targets: ['bought'],
+    relabel: flip,
+    files: {
+      'train.csv': makeCsv(['client_id', 'u', 'v', 'bought'], CLIENTS, (i) => [...cells(i), label[i] ?? 0]),
+      'test.csv': makeCsv(['client_id', 'u', 'v'], NEW_CLIENTS, (i) => cells(CLIENTS + i)),
+      'sample_submission.csv': makeCsv(['client_id', 'bought'], NEW_CLIENTS, (i) => [5_000 + CLIENTS + i, 0]),
+      'orders.csv': makeCsv(['client_id', 'amount', 'paid_by'], orders.length, (i) => orders[i] ?? []),
+      'outcomes.csv': makeCsv(['client_id', 'came_back', 'age'], CLIENTS + NEW_CLIENTS, (i) => [
+        5_000 + i,
+        label[i] === 1 ? 'yes' : 'no',
+        20 + Math.floor(random() * 50),
+      ]),
+      'details.csv': makeCsv(['client_id', 'length'], CLIENTS, (i) => [5_000 + i, Math.floor(random() * 30)]),
+    },
+  };
+}
+
+/** How long patients were watched, and whether an event ended it. */
+export function survivalShape(): Shape {
+  const random = makeRandom(16);
+  const rows = Array.from({ length: 300 }, () => {
+    const u = random() * 2 - 1;
+    const time = -Math.log(1 - random()) * 20 * Math.exp(-1.5 * u);
+    const limit = random() * 60;
+    return { u: u.toFixed(4), v: Math.floor(random() * 5), time: Math.min(time, limit).toFixed(2), event: time <= limit ? 1 : 0 };
+  });
+  const at = (i: number) => rows[i] ?? { u: '', v: 0, time: '', event: 0 };
+  return {
+    shape: 'rows',
+    metric: 'concordance',
+    targets: ['efs_time', 'efs'],
+    relabel: (value, row, target) => (target === 'efs' ? flip(value) : move(value, row)),
+    files: {
+      'train.csv': makeCsv(['id', 'u', 'v', 'efs_time', 'efs'], 220, (i) => [i, at(i).u, at(i).v, at(i).time, at(i).event]),
+      'test.csv': makeCsv(['id', 'u', 'v'], 80, (i) => [220 + i, at(220 + i).u, at(220 + i).v]),
+      'sample_submission.csv': makeCsv(['id', 'prediction'], 80, (i) => [220 + i, 0.5]),
+    },
+  };
+}
+
+/** Several targets, of which the test shows none. */
+export function targetsShape(): Shape {
+  const random = makeRandom(17);
+  const number = () => (random() * 9).toFixed(2);
+  return {
+    shape: 'rows',
+    metric: 'rmse_mean_columns',
+    targets: ['y1', 'y2'],
+    relabel: move,
+    files: {
+      'train.csv': makeCsv(['id', 'u', 'only_here', 'y1', 'y2'], 200, (i) => [i, random().toFixed(4), i % 5, number(), number()]),
+      'test.csv': makeCsv(['id', 'u', 'only_there'], 60, (i) => [200 + i, random().toFixed(4), i % 3]),
+      'sample_submission.csv': makeCsv(['id', 'y1', 'y2'], 60, (i) => [200 + i, 0, 0]),
     },
   };
 }
@@ -104,13 +220,15 @@ export async function fingerprints(run: RunFolders): Promise<string[][]> {
   return [await fingerprint(run.train_dir), await fingerprint(run.predict_dir)];
 }
 
-/** The training file with the label of every row of `fold` changed. */
+/** The training file with every label of the rows of `fold` changed. */
 export function relabelled(shape: Shape, vector: readonly number[], fold: number): string {
   const [header = '', ...lines] = (shape.files['train.csv'] ?? '').trim().split('\n');
+  const count = shape.targets.length;
   const changed = lines.map((line, row) => {
     if (vector[row] !== fold) return line;
-    const at = line.lastIndexOf(',') + 1;
-    return line.slice(0, at) + shape.relabel(line.slice(at), row);
+    const cells = line.split(',');
+    const labels = cells.slice(-count).map((label, i) => shape.relabel(label, row, shape.targets[i] ?? ''));
+    return [...cells.slice(0, -count), ...labels].join(',');
   });
   return `${[header, ...changed].join('\n')}\n`;
 }

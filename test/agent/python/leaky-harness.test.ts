@@ -14,8 +14,8 @@ const LEAKS = [
   {
     title: 'the rows to answer carry a column of labels',
     file: 'run_folders.py',
-    from: 'rows = _visible(task, predict, run.keys, renamed, {})',
-    to: 'rows = _visible(task, predict, run.keys, renamed, {"hint": pa.array([int(task.truth[0][r]) if r < task.n_train else 0 for r in predict])})',
+    from: '_visible(task, predict, run.keys, numbers, {})',
+    to: '_visible(task, predict, run.keys, numbers, {"hint": pa.array([int(task.truth[0][r]) if r < task.n_train else 0 for r in predict])})',
   },
   {
     title: 'the sample holds the mean of the labels',

@@ -159,6 +159,14 @@ class Parity(unittest.TestCase):
         time, event = RNG.integers(1, 40, N).astype(float), BINARY
         score = np.round(time + RNG.normal(0, 15, N))
         self.near(grouped.concordance(time, event, score), pairs_by_loop(time, event, score))
+        for size in (2, 3, 5, 17, 64, 65):
+            time, event = RNG.integers(1, 6, size).astype(float), RNG.integers(0, 2, size)
+            event[np.argmin(time)] = 1
+            time[-1] += 9
+            score = np.round(RNG.normal(0, 1, size))
+            self.near(grouped.concordance(time, event, score), pairs_by_loop(time, event, score))
+        time, event = RNG.integers(1, 40, N).astype(float), BINARY
+        score = np.round(time + RNG.normal(0, 15, N))
         strata = [pairs_by_loop(time[GROUPS % 4 == g], event[GROUPS % 4 == g], score[GROUPS % 4 == g]) for g in range(4)]
         self.near(grouped.stratified_concordance(time, event, score, GROUPS % 4), np.mean(strata) - np.sqrt(np.var(strata)))
 

@@ -36,6 +36,7 @@ function table(header: string[], targets: string[], cells: (i: number) => (strin
   };
 }
 
+const CITIES = ['one', 'two', 'three', 'four'];
 const up = (score: number, baseline: number) => score > baseline + 0.1;
 const down = (score: number, baseline: number) => score < 0.8 * baseline;
 
@@ -96,6 +97,37 @@ const KINDS: Kind[] = [
         const [x, day] = [normal() * 4, new Date(Date.UTC(2021, 0, 1 + Math.floor(i / 2))).toISOString().slice(0, 10)];
         return [i, day, x.toFixed(3), (5 * x + (i % 14) / 7 + normal()).toFixed(3)];
       }),
+  },
+  {
+    title: 'what only tables beside tell',
+    metric: 'auc',
+    beats: up,
+    files: () => {
+      const orders: (string | number)[][] = [];
+      const files = table(['client_id', 'city', 'x'], ['y'], (i) => {
+        const rich = i % 3 === 0;
+        for (let order = 0; order < 3; order += 1) orders.push([i, (normal() + (rich ? 4 : 3)).toFixed(3), pick(['card', 'cash'])]);
+        return [i, CITIES[i % CITIES.length] ?? '', normal().toFixed(2), rich !== (i % CITIES.length === 2) ? 1 : 0];
+      });
+      return {
+        ...files,
+        'orders.csv': makeCsv(['client_id', 'amount', 'paid_by'], orders.length, (i) => orders[i] ?? []),
+        'cities.csv': makeCsv(['city', 'height'], CITIES.length, (i) => [CITIES[i] ?? '', 100 * i]),
+      };
+    },
+  },
+  {
+    title: 'survival',
+    metric: 'concordance',
+    beats: up,
+    files: () => ({
+      ...table(['id', 'x', 'z'], ['efs_time', 'efs'], (i) => {
+        const [x, limit] = [normal() * 2, random() * 60];
+        const time = -Math.log(1 - random()) * 20 * Math.exp(-1.5 * x);
+        return [i, x.toFixed(4), normal().toFixed(3), Math.min(time, limit).toFixed(2), time <= limit ? 1 : 0];
+      }),
+      'sample_submission.csv': makeCsv(['id', 'prediction'], 60, (i) => [i + 240, 0]),
+    }),
   },
 ];
 

@@ -19,7 +19,7 @@ def parse_dates(values):
 def inner_splits(train, y, target, count):
     """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
     rows = np.arange(len(train))
-    if TASK["shape"] == "time" and TASK["time_column"] in train:
+    if TASK["shape"] in ("time", "panel") and TASK["time_column"] in train:
         order = np.argsort(time_order(train), kind="stable")
         cut = int(0.85 * len(order))
         return [(order[:cut], order[cut:])]

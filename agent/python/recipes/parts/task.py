@@ -58,11 +58,25 @@ def columns_of(*kinds):
 
 def read_target(train, target):
     """Codes 0 … classes − 1 in the task's order, or floats."""
+    if target["type"] == "survival":
+        return read_survival(train, target)
     values = train[target["name"]]
     if target["classes"] is None:
         return values.to_numpy(dtype=np.float64)
     codes = {label: code for code, label in enumerate(target["classes"])}
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
+
+
+def read_survival(train, target):
+    """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
+    all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
+    times = train[target["duration_column"]].to_numpy(dtype=np.float64)
+    events = train[target["event_column"]].to_numpy(dtype=np.float64)
+    moments, place = np.unique(times, return_inverse=True)
+    ended = np.bincount(place, weights=events, minlength=len(moments))
+    left = len(times) - np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(moments)))[:-1]])
+    residuals = events - np.cumsum(ended / left)[place]
+    return residuals if target["score_means"] == "risk" else -residuals
 
 
 def target_space(target, y):
@@ -107,7 +121,7 @@ def full_classes(model_classes, table, count):
 
 def run(fit_predict):
     """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
-    train, rows = read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows")
+    train, rows = add_tables(read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows"))
     parts = []
     for target in TASK["targets"]:
         y = read_target(train, target)

@@ -185,6 +185,7 @@ function orderScript(script: string, args: readonly string[] = [], limits: Limit
     llm: 'off',
     hint: JSON.stringify([script, ...args]),
     submitToKaggle: false,
+    task: null,
     seed: 1,
     traceparent: null,
   };
