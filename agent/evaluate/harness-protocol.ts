@@ -73,6 +73,22 @@ export const METRIC_IDS = [
   'haversine',
   'concordance',
   'stratified_concordance',
+  'map_of_lists',
+  'recall_of_lists',
+  'ndcg_of_lists',
+  'f1_of_sets',
+  'f2_of_sets',
+  'jaccard_of_sets',
+  'normalised_edit_similarity',
+  'mean_edit_distance',
+  'cer',
+  'wer',
+  'bleu',
+  'chrf',
+  'rouge_1',
+  'rouge_2',
+  'rouge_l',
+  'dice_by_image',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;
@@ -106,16 +122,16 @@ export const SubmissionSchema = z.object({
   row_count: z.int(),
   /**
    * `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class;
-   * `ranking` = the likeliest classes, best first, with blanks between them.
+   * `ranking` = the likeliest classes, best first, with blanks between them; `answer` = a text: a list, a set, words, run lengths.
    */
-  form: z.enum(['value', 'label', 'probability', 'class_columns', 'ranking']),
+  form: z.enum(['value', 'label', 'probability', 'class_columns', 'ranking', 'answer']),
 });
 export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression', 'survival']),
-  /** Class labels as text, in the fixed order of score columns; null for regression and survival. */
+  type: z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask']),
+  /** Class labels as text, in the fixed order of score columns; null for all other types. */
   classes: z.array(z.string()).nullable(),
   /** Survival: the columns of its labels, and what a high score says. */
   survival: z.object({ event_column: z.string(), duration_column: z.string(), score_means: z.enum(['risk', 'survival']) }).nullish(),
@@ -174,8 +190,10 @@ export const TaskProfile = z.object({
   train_rows: z.int(),
   test_rows: z.int(),
   feature_columns: z.array(z.string()),
-  column_types: z.record(z.string(), z.enum(['numeric', 'categorical', 'text', 'datetime', 'boolean', 'constant'])),
+  column_types: z.record(z.string(), z.enum(['numeric', 'categorical', 'text', 'datetime', 'boolean', 'constant', 'media'])),
   given_columns: z.array(GivenColumn).default([]),
+  /** Columns that name a file of each row. */
+  media_columns: z.array(z.string()).default([]),
   tables: z.array(TableProfile).default([]),
   /** Whether the competition hands out its test rows one at a time: solutions may not look at the others. */
   one_row_at_a_time: z.boolean().default(false),

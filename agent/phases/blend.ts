@@ -8,6 +8,8 @@ import { considerBest, finishGraded, startSolution } from '../search/search.ts';
 
 /** Blends what was graded; the blend is one more solution, with several parents, and best only if its nested score is better. */
 export async function blendSolutions(run: RunContext, task: Task, search: Search): Promise<void> {
+  // Answers that are texts have no mean.
+  if (task.profile.submission.form === 'answer') return;
   const isMember = ({ kind }: GradedSolution) => kind === 'recipe' || kind === 'generated';
   const members = [...search.board.graded.values()].filter(
     (solution) => isMember(solution) && !isSuspect(solution) && !lacksProbes(solution),

@@ -29,6 +29,9 @@ const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
   'wrmse',
   'weighted_logloss',
   'haversine',
+  'mean_edit_distance',
+  'cer',
+  'wer',
 ]);
 
 /** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
@@ -46,6 +49,11 @@ export interface MetricFinding {
 /** Direction of a metric that we compute. */
 export function directionOf(id: MetricId): Direction {
   return MINIMIZED.has(id) ? 'minimize' : 'maximize';
+}
+
+/** Whether a metric is one of answers that are texts: lists, sets, words, run lengths. */
+export function isOfAnswers(id: MetricId): boolean {
+  return ANSWERS.has(id);
 }
 
 /** The metric named by the API, else by the Evaluation page, else by the overview; null when none of them names one that we compute. */
@@ -74,7 +82,9 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   const several = profile.targets.length > 1;
   const types = new Set(profile.targets.map((target) => target.type));
   let id: MetricId;
-  if (types.has('regression')) id = several ? 'rmse_mean_columns' : 'rmse';
+  const answer = OF_ANSWERS[profile.targets[0]?.type ?? 'binary'];
+  if (answer !== undefined) id = answer;
+  else if (types.has('regression')) id = several ? 'rmse_mean_columns' : 'rmse';
   else if (profile.submission.form === 'probability') id = several ? 'auc_mean_columns' : 'auc';
   else if (profile.submission.form === 'class_columns') id = 'logloss';
   else id = 'accuracy';
@@ -103,10 +113,41 @@ const WITHOUT_QUERIES: Partial<Record<MetricId, MetricId>> = {
 };
 const RANKINGS = new Set<MetricId>(['ndcg_by_group', 'map_by_group', 'recall_by_group', 'mrr_by_group']);
 
+/** Metrics that go by one name for one label a row and for several, and what they are for those. */
+const OF_LISTS: Partial<Record<MetricId, MetricId>> = {
+  map_of_classes: 'map_of_lists',
+  map_by_group: 'map_of_lists',
+  ndcg_by_group: 'ndcg_of_lists',
+  recall_by_group: 'recall_of_lists',
+};
+const OF_SETS: Partial<Record<MetricId, MetricId>> = {
+  f1: 'f1_of_sets',
+  f1_samples: 'f1_of_sets',
+  f1_micro: 'f1_of_sets',
+  f2: 'f2_of_sets',
+  jaccard: 'jaccard_of_sets',
+  jaccard_samples: 'jaccard_of_sets',
+};
+/** Metrics of answers that are texts. */
+const ANSWERS = new Set<MetricId>([
+  ...(['map_of_lists', 'recall_of_lists', 'ndcg_of_lists', 'f1_of_sets', 'f2_of_sets', 'jaccard_of_sets', 'dice_by_image'] as const),
+  ...(['normalised_edit_similarity', 'mean_edit_distance', 'cer', 'wer', 'bleu', 'chrf', 'rouge_1', 'rouge_2', 'rouge_l'] as const),
+]);
+/** The metric to use for answers that are texts when none is known. */
+const OF_ANSWERS: Partial<Record<TaskProfile['targets'][number]['type'], MetricId>> = {
+  list: 'map_of_lists',
+  set: 'f1_of_sets',
+  text: 'chrf',
+  mask: 'dice_by_image',
+};
+
 type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column'>>;
 
 /** The metric as this task can be measured by it: where something that it wants is missing, the nearest, which is then a proxy. */
 export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
+  const type = profile.targets[0]?.type;
+  const same = (type === 'list' ? OF_LISTS : type === 'set' ? OF_SETS : {})[metric.id];
+  if (same !== undefined) return { ...metric, id: same, direction: directionOf(same) };
   const instead = findSubstitute(metric.id, profile);
   return instead === undefined ? metric : { ...metric, id: instead, direction: directionOf(instead), proxy: true };
 }
@@ -118,6 +159,9 @@ function findSubstitute(
   const isNumber = targets.every((target) => target.type === 'regression');
   const isSurvival = targets.every((target) => target.type === 'survival');
   if ((id === 'concordance' || id === 'stratified_concordance') && !isSurvival) return isNumber ? 'spearman' : 'auc';
+  const answer = OF_ANSWERS[targets[0]?.type ?? 'binary'];
+  if (answer !== undefined) return ANSWERS.has(id) ? undefined : answer;
+  if (ANSWERS.has(id)) return isNumber ? 'rmse' : 'accuracy';
   if (weights === null && WITHOUT_WEIGHTS[id] !== undefined) return WITHOUT_WEIGHTS[id];
   if (queries === null && WITHOUT_QUERIES[id] !== undefined) return WITHOUT_QUERIES[id];
   if (RANKINGS.has(id) && (queries === null || targets.length > 1)) return isNumber ? 'spearman' : 'auc';

@@ -29,6 +29,7 @@ export const PROFILE: TaskProfile = {
   time_column: null,
   entity_columns: [],
   given_columns: [],
+  media_columns: [],
   tables: [],
   one_row_at_a_time: false,
   weight_column: null,

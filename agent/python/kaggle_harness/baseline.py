@@ -1,11 +1,13 @@
 """The constant baseline: the best constant of each fold's training rows, graded like any solution."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
+from .answers import split_items
 from .folds import Folds
 from .layout import TargetLayout
 from .metric_table import LOG_VALUE_METRICS, METRICS
@@ -26,6 +28,8 @@ def make_baseline(task: Task, folds: Folds) -> Solution:
 
 
 def _constants(task: Task, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    if task.gives_answers:
+        return np.array([_constant_answer(task, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)], dtype=float)
     parts = [_constant(task.metric_id, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)]
     return np.concatenate(parts)
 
@@ -52,6 +56,21 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
         counted = truth[truth != 0]
         return np.array([np.sum(1 / counted) / np.sum(1 / counted**2)])
     return np.array([np.mean(truth)])
+
+
+def _constant_answer(task: Task, target: TargetLayout, truth: NDArray[np.int64]) -> int:
+    """The code of: the most frequent items, for lists; no mask; else the most frequent answer (of equal ones the shortest)."""
+    pool = task.extras.answers
+    assert pool is not None
+    if target.type == "mask":
+        return pool.code("")
+    texts = [pool.texts[code] for code in truth.tolist()]
+    if target.type == "list":
+        counts = Counter(item for text in texts for item in dict.fromkeys(split_items(text)))
+        ranked = sorted(counts, key=lambda item: (-counts[item], item))
+        return pool.code(" ".join(ranked[: task.extras.k]))
+    whole = Counter(texts)
+    return pool.code(min(whole, key=lambda text: (-whole[text], len(text), text)))
 
 
 def _best_class(metric_id: str, truth: NDArray[Any], classes: int) -> NDArray[np.float64]:

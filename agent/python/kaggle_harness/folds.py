@@ -60,6 +60,12 @@ def _stratified(task: Task, count: int) -> NDArray[np.int64]:
     strata = np.zeros(task.n_train, dtype=np.int64)
     for i, target in enumerate(task.layout.targets[:3]):
         values = task.truth[i]
+        if target.is_answer:
+            assert task.extras.answers is not None
+            empty = task.extras.answers.code("")
+            values = (task.truth[i] == empty).astype(np.int64)
+            strata = strata * 2 + values
+            continue
         if target.survival is not None:
             strata, values = strata * 2 + values[:, 1].astype(np.int64), values[:, 0]
         if target.classes is None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .answers import ANSWER_TYPES, AnswerPool
 from .column_types import parse_numbers
 from .errors import BadInput, shown
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from .tables import TextTable
 
 
-def read_labels(competition: Competition, targets: list[dict[str, Any]]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-    """One array a target (codes of classes, numbers, or pairs of time and event) over the rows that have every label, and which rows these are. Raises BadInput."""
+def read_labels(competition: Competition, targets: list[dict[str, Any]], pool: AnswerPool) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """One array a target (codes of classes, numbers, pairs of time and event, or codes in the pool) over the rows that have every label, and which rows these are. Raises BadInput."""
     train = competition.files.train
     raw: list[NDArray[Any]] = []
     present = np.ones(train.rows, dtype=bool)
@@ -29,6 +30,11 @@ def read_labels(competition: Competition, targets: list[dict[str, Any]]) -> tupl
             raw.append(values)
             continue
         column = train.column(target["name"])
+        if target["type"] in ANSWER_TYPES:
+            # An empty list, set or mask is an answer; no text is none.
+            present &= ~column.is_null().to_numpy() if target["type"] == "text" else True
+            raw.append(pool.encode([(text or "").strip() for text in column.to_pylist()]))
+            continue
         if target["classes"] is None:
             numbers = parse_numbers(column, train.format.decimal)
             if numbers is None:

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
-from .metric_table import METRICS
+from .answers import ANSWER_TYPES, AnswerPool
+from .metric_table import ANSWER_NEEDS, METRICS
+from .metrics_of_answers import measure_answers
 
 Array = NDArray[np.float64]
 
@@ -31,6 +33,11 @@ class TargetLayout:
     start: int
     stop: int
     survival: "Survival | None" = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether its scores are codes of texts."""
+        return self.type in ANSWER_TYPES
 
     def pick(self, scores: Array) -> Array:
         """(n,) for a number or a positive class, else (n, classes)."""
@@ -79,16 +86,21 @@ def default_labels(target: TargetLayout, scores: Array) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Extras:
-    """What a metric may want besides labels and scores: one weight a row, one code of query or era a row, and how many places count."""
+    """What a metric may want besides labels and scores: one weight a row, one code of query or era a row, how many places count.
+
+    `answers`: what the codes of answers that are texts stand for; `sizes`: (rows, 2) height and width of each row's image.
+    """
 
     weights: Array | None = None
     groups: NDArray[np.int64] | None = None
     k: int | None = None
+    answers: AnswerPool | None = None
+    sizes: NDArray[np.int64] | None = None
 
     def at(self, rows: NDArray[np.int64]) -> "Extras":
         """Those of some rows."""
-        weights, groups = (None if part is None else part[rows] for part in (self.weights, self.groups))
-        return Extras(weights, groups, self.k)
+        weights, groups, sizes = (None if part is None else part[rows] for part in (self.weights, self.groups, self.sizes))
+        return Extras(weights, groups, self.k, self.answers, sizes)
 
     def pick(self, names: tuple[str, ...]) -> dict[str, object]:
         """As the arguments of a metric's function."""
@@ -104,7 +116,10 @@ def measure(
     extras: Extras | None = None,
 ) -> float:
     """The metric, averaged over targets or of all at once. `labels`: decided codes for label metrics (default: likeliest). Raises Undefined."""
-    metric, function = METRICS[metric_id], metrics.FUNCTIONS[metric_id]
+    metric = METRICS[metric_id]
+    if metric.needs in ANSWER_NEEDS:
+        return _measure_answers(metric_id, truth, scores, extras or Extras())
+    function = metrics.FUNCTIONS[metric_id]
     given = (extras or Extras()).pick(metric.extras)
     if metric.needs == "label":
         answers = labels if labels is not None else [default_labels(target, scores) for target in layout.targets]
@@ -121,3 +136,9 @@ def measure(
 def _measure_survival(function: Callable[..., float], target: TargetLayout, truth: Array, answer: Array, given: dict[str, object]) -> float:
     sign = -1.0 if target.survival is not None and target.survival.means == "risk" else 1.0
     return function(truth[:, 0], truth[:, 1].astype(np.int64), sign * answer, **given)
+
+
+def _measure_answers(metric_id: str, truth: list[NDArray], scores: Array, extras: Extras) -> float:
+    assert extras.answers is not None
+    pairs = [(t, scores[:, i].astype(np.int64)) for i, t in enumerate(truth)]
+    return sum(measure_answers(metric_id, extras.answers, t, a, extras.k, extras.sizes) for t, a in pairs) / len(pairs)

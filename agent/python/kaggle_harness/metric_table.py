@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), or what no row of numbers holds:
-    `rank`, `set`, `string`, `mask`, `box`, `quantile`, `distribution`, `history`, `subgroup`,
+    """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), `rank`, `set`,
+    `string`, `mask` (answers that are texts), or what no row holds yet: `box`, `quantile`, `distribution`, `history`, `subgroup`,
     `columns`."""
 
     id: str
@@ -56,21 +56,26 @@ METRICS: dict[str, Metric] = {
     "jaccard_samples": Metric("jaccard_samples", "maximize", "label", joint=True),
     "concordance": Metric("concordance", "maximize", "survival", True),
     "stratified_concordance": Metric("stratified_concordance", "maximize", "survival", True, ("groups",)),
+    **{m: Metric(m, "maximize", "rank", False, ("k",)) for m in ("map_of_lists", "ndcg_of_lists")},
+    "recall_of_lists": Metric("recall_of_lists", "maximize", "rank", True, ("k",)),
+    **{m: Metric(m, "maximize", "set") for m in ("f1_of_sets", "f2_of_sets", "jaccard_of_sets")},
+    **{m: Metric(m, "maximize", "string", True) for m in ("normalised_edit_similarity", "bleu", "chrf")},
+    **{m: Metric(m, "maximize", "string") for m in ("rouge_1", "rouge_2", "rouge_l")},
+    **{m: Metric(m, "minimize", "string", True) for m in ("cer", "wer")},
+    "mean_edit_distance": Metric("mean_edit_distance", "minimize", "string"),
+    "dice_by_image": Metric("dice_by_image", "maximize", "mask"),
     "haversine": Metric("haversine", "minimize", "value", joint=True),
 }
 """Those that a table of scores, a row each, is enough for."""
 
 _OTHERS = {
-    "rank": ("map_of_lists", "recall_of_lists", "ndcg_of_lists", "gap"),
-    "set": ("f_beta_of_sets", "jaccard_of_sets"),
-    "string": ("normalised_edit_similarity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"),
-    "mask": ("dice_by_image", "iou_precision", "panoptic_quality"),
+    "rank": ("gap",),
+    "mask": ("iou_precision", "panoptic_quality"),
     "box": ("object_average_precision",),
     "distribution": ("laplace_log_likelihood",),
     "subgroup": ("bias_auc",),
 }
 _OTHERS_DOWN = {
-    "string": ("mean_edit_distance", "cer", "wer"),
     "quantile": ("pinball", "mean_pinball", "scaled_pinball"),
     "distribution": ("crps_of_members", "crps_of_steps"),
     "history": ("rmsse", "wrmsse"),
@@ -82,7 +87,10 @@ OTHER_METRICS: dict[str, Metric] = {
     for needs, names in table.items()
     for m in names
 }
-"""Those that need lists, texts, masks, boxes, distributions or pasts. No shape that is cut yet gives them: the nearest of the others stands in."""
+"""Those that need boxes, several masks a row, distributions or pasts. No shape that is cut yet gives them: the nearest of the others stands in."""
+
+ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask"})
+"""Needs of metrics whose answers are texts: lists, sets, free text, run lengths. They are never averaged."""
 
 RANK_METRICS = frozenset(
     {

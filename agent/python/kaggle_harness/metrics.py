@@ -57,8 +57,8 @@ from .metrics_of_forecasts import (
     wr2,
     wrmse,
 )
-from .metrics_of_images import average_precision_of_objects, mean_dice, panoptic_quality, precision_over_ious
-from .metrics_of_lists import f_beta_of_sets, gap, jaccard_of_sets, map_of_classes, map_of_lists, ndcg_of_lists, recall_of_lists
+from .metrics_of_images import average_precision_of_objects, panoptic_quality, precision_over_ious
+from .metrics_of_lists import gap, map_of_classes
 from .metrics_of_numbers import (
     explained_variance,
     gamma_deviance,
@@ -78,7 +78,6 @@ from .metrics_of_numbers import (
     smape,
     spearman,
 )
-from .metrics_of_texts import bleu, cer, chrf, mean_edit_distance, normalised_edit_similarity, rouge_1, rouge_2, rouge_l, wer
 
 __all__ = ["FUNCTIONS", "OTHER_FUNCTIONS", "Undefined", "average_ranks", "balanced_logloss", "probabilities"]
 
@@ -151,22 +150,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 """One function a metric id; several targets: the mean over targets. With one label a row, micro-F1 equals accuracy."""
 
 OTHER_FUNCTIONS: dict[str, Callable[..., float]] = {
-    "map_of_lists": map_of_lists,
-    "recall_of_lists": recall_of_lists,
-    "ndcg_of_lists": ndcg_of_lists,
     "gap": gap,
-    "f_beta_of_sets": f_beta_of_sets,
-    "jaccard_of_sets": jaccard_of_sets,
-    "normalised_edit_similarity": normalised_edit_similarity,
-    "mean_edit_distance": mean_edit_distance,
-    "cer": cer,
-    "wer": wer,
-    "bleu": bleu,
-    "chrf": chrf,
-    "rouge_1": rouge_1,
-    "rouge_2": rouge_2,
-    "rouge_l": rouge_l,
-    "dice_by_image": mean_dice,
     "iou_precision": precision_over_ious,
     "panoptic_quality": panoptic_quality,
     "object_average_precision": average_precision_of_objects,

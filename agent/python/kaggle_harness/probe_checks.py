@@ -29,6 +29,9 @@ KEPT_SKILL = 0.75
 """An honest program learns opposite labels as well: over the demo competitions 97 to 101 % of its usual skill (docs/trust.md)."""
 _JUMP_TO = 0.4
 _ALONE = 0.001
+_SHUFFLES = 20
+_SHUFFLE_ERRORS = 3.0
+_KNOWN_SHARE = 0.1
 
 
 def check_probes(task: Task, folds: Folds, solution: Solution, outcomes: dict[Kind, ProbeOutcome]) -> list[Check]:
@@ -47,9 +50,10 @@ def check_probes(task: Task, folds: Folds, solution: Solution, outcomes: dict[Ki
         elif kind == "fresh":
             checks.append(_check_fresh(task, solution, rows, control, outcome))
         elif kind == "alone":
-            checks.append(_check_alone(control, outcome, int(np.searchsorted(rows, alone_row(task, folds)))))
+            checks.append(_check_alone(task, control, outcome, int(np.searchsorted(rows, alone_row(task, folds)))))
         else:
-            checks.append(_check_mirrored(task, rows, control, outcome))
+            judge = _check_answers_of_mirrored if task.gives_answers else _check_mirrored
+            checks.append(judge(task, rows, control, outcome))
     return checks
 
 
@@ -75,9 +79,12 @@ def _check_fresh(task: Task, solution: Solution, rows: NDArray[np.int64], contro
     return check(HOLDS, lost <= allowed + 1e-12, "suspect", detail)
 
 
-def _check_alone(control: ProbeOutcome, alone: ProbeOutcome, at: int) -> Check:
+def _check_alone(task: Task, control: ProbeOutcome, alone: ProbeOutcome, at: int) -> Check:
     """Where rows come one at a time, an answer may not hang on the other rows."""
     assert control.scores is not None and alone.scores is not None
+    if task.gives_answers:
+        same = bool(np.all(alone.scores[0] == control.scores[at]))
+        return check(ALONE, same, "suspect", f"a row that is answered alone gets {'the same' if same else 'another'} answer")
     spread = np.maximum(control.scores.std(axis=0), 1e-9)
     moved = float(np.max(np.abs(alone.scores[0] - control.scores[at]) / spread))
     detail = f"the score of a row that is answered alone moves by {moved:.2g} standard deviations ({_ALONE} allowed)"
@@ -94,6 +101,23 @@ def _check_mirrored(task: Task, rows: NDArray[np.int64], control: ProbeOutcome, 
             worst = ok, detail
     assert worst is not None
     return check(LEARNS, worst[0], "suspect", worst[1])
+
+
+def _check_answers_of_mirrored(task: Task, rows: NDArray[np.int64], control: ProbeOutcome, mirrored: ProbeOutcome) -> Check:
+    """Answers learned from labels of other rows must fit the rows' own labels no better than those of other rows."""
+    assert control.scores is not None and mirrored.scores is not None
+    sign = 1.0 if METRICS[task.metric_id].direction == "maximize" else -1.0
+    rng = random_of(task, "probe shuffles")
+    gains: list[float] = []
+    noise = 0.0
+    for answers in (control.scores, mirrored.scores):
+        own = sign * score_rows(task, rows, answers)
+        drawn = [sign * score_rows(task, rows, answers[rng.permutation(len(rows))]) for _ in range(_SHUFFLES)]
+        gains.append(own - float(np.mean(drawn)))
+        noise = float(np.std(drawn, ddof=1))
+    allowed = max(_KNOWN_SHARE * gains[0], 0.0) + _SHUFFLE_ERRORS * noise
+    detail = f"trained on labels of other rows its answers fit the rows by {gains[1]:.3g} more than by chance ({gains[0]:.3g} as usual, {allowed:.3g} allowed)"
+    return check(LEARNS, gains[1] <= allowed, "suspect", detail)
 
 
 def _compare_skill(target: TargetLayout, truth: NDArray[Any], control: Array, mirrored: Array) -> tuple[bool, str]:

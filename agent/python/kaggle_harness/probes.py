@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .folds import Folds, random_of
+from .layout import TargetLayout
 from .run_folders import RunPlan
 from .solutions import Solution
 from .task import Task
@@ -55,7 +56,7 @@ def plan_probes(task: Task, folds: Folds, is_generated: bool) -> dict[Kind, RunP
 
     plans["fresh"] = RunPlan("probe-fresh", _FOLD, train, predict, kind, labels, change)
     if is_generated:
-        opposite = [mirror(values, target.classes) for values, target in zip(labels, task.layout.targets, strict=True)]
+        opposite = [_oppose(task, values, target) for values, target in zip(labels, task.layout.targets, strict=True)]
         plans["mirrored"] = RunPlan("probe-mirrored", _FOLD, train, predict, kind, opposite)
     if task.profile.get("one_row_at_a_time", False):
         plans["alone"] = RunPlan("probe-alone", _FOLD, train, rng.choice(rows, 1), "validation", labels)
@@ -80,6 +81,13 @@ def _sample(rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[
     if len(rows) <= PROBE_ROWS:
         return rows, False
     return np.sort(rng.choice(rows, PROBE_ROWS, replace=False)), True
+
+
+def _oppose(task: Task, labels: NDArray[Any], target: TargetLayout) -> NDArray[Any]:
+    """Answers that are texts have no opposite: they change places by chance. (The order of their codes hangs on labels that no run may see.)"""
+    if not target.is_answer:
+        return mirror(labels, target.classes)
+    return labels[random_of(task, "probe answers").permutation(len(labels))]
 
 
 def mirror(labels: NDArray[Any], classes: list[str] | None) -> NDArray[Any]:

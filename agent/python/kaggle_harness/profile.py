@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .answers import ANSWER_TYPES, AnswerPool
 from .column_types import TypedColumn, parse_numbers, time_numbers, type_column
 from .errors import BadInput, shown
 from .given_columns import Series, describe_given
 from .labels import read_labels
-from .limits import DESCRIPTION_CHARACTERS
+from .limits import DESCRIPTION_CHARACTERS, MEDIA_BYTES
+from .media import find_media, split_names
 from .metric_table import METRICS
 from .roles import DataFiles, read_data_files
 from .row_unit import RowUnit, decide_unit, series_codes
@@ -35,7 +37,9 @@ class Competition:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.files: DataFiles = read_data_files(data_dir)
+        files = read_data_files(data_dir)
+        self.media = find_media(files)
+        self.files: DataFiles = split_names(files, self.media)
         self._typed: dict[str, TypedColumn] = {}
         self._beside: dict[str, TextTable] = {}
         self._typed_beside: dict[tuple[str, str], TypedColumn] = {}
@@ -79,20 +83,24 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     target_names = {c for t in plan.targets for c in t.label_columns()}
     both = [c for c in data.test.columns if c in data.train.columns and c not in target_names]
     warnings += _warn_of_columns(data, target_names)
-    types = {c: competition.typed(c).kind for c in both}
+    media, media_warnings = _choose_media(competition)
+    warnings += media_warnings
+    types = {c: "media" if c in media else competition.typed(c).kind for c in both}
     # One column names rows; several together do, and each of them says something of its own.
     row_ids = [c for c in id_columns if len(id_columns) == 1 and types.get(c) != "datetime"]
-    unit = decide_unit(competition, both, row_ids, wanted)
+    unit = decide_unit(competition, both, row_ids, wanted, media)
     ids = [c for c in both if (c in row_ids or _is_row_id(data, c, types[c])) and c not in (unit.group, unit.time, *unit.entities)]
     targets = [t.describe() for t in plan.targets]
-    values, labelled = read_labels(competition, targets)
-    given = _describe_given(competition, unit, [c for c in both if c not in ids], (targets, values, labelled), allow_leaks)
+    values, labelled = read_labels(competition, targets, AnswerPool())
+    given = _describe_given(
+        competition, unit, [c for c in both if c not in ids and c not in media], (targets, values, labelled), allow_leaks
+    )
     dropped = {g["name"] for g in given if g["how"] == "dropped"}
-    features = [c for c in both if c not in ids and c != unit.group and types[c] != "constant" and c not in dropped]
+    features = [c for c in both if c not in ids and c != unit.group and types[c] not in ("constant", "media") and c not in dropped]
     constant = [c for c in both if types[c] == "constant"]
     if constant:
         warnings.append(f"constant columns are left out: {shown(', '.join(constant), 200)}")
-    if not features:
+    if not features and not media:
         raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
     extras = METRICS[metric_id].extras if metric_id else ()
     labels = _make_labels(data, plan, values, labelled)
@@ -117,11 +125,24 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
         "feature_columns": features,
         "column_types": types,
         "given_columns": given,
+        "media_columns": media,
         "tables": tables,
         "one_row_at_a_time": _asks_for_rows(description, wanted),
         "submission": _submission(data, shape, plan, metric_id),
         "warnings": [w[:500] for w in warnings],
     }
+
+
+def _choose_media(competition: Competition) -> tuple[list[str], list[str]]:
+    """Columns whose files solutions get, and what to say of those that they do not."""
+    paths = {path for column in competition.media for path in (*column.train, *column.test) if path is not None}
+    size = sum(path.stat().st_size for path in paths)
+    names = [column.name for column in competition.media]
+    if size <= MEDIA_BYTES:
+        return names, [f"the files that {shown(', '.join(names))} names are given to solutions"] if names else []
+    return [], [
+        f"the files that rows name have {size >> 20} MiB, more than every run can be given ({MEDIA_BYTES >> 20} MiB): they are left out"
+    ]
 
 
 def _warn_of_columns(data: DataFiles, target_names: set[str]) -> list[str]:
@@ -164,6 +185,8 @@ def _make_labels(data: DataFiles, plan: TargetPlan, values: list[NDArray], label
     classes: list[list[str] | None] = []
     columns: list[NDArray] = []
     for target, labels in zip(plan.targets, values, strict=True):
+        if target.type in ANSWER_TYPES:
+            continue  # told from its texts alone, by its name
         names += target.label_columns()
         classes += [target.classes] if target.survival is None else [["0", "1"], None]
         columns += [labels] if target.survival is None else [labels[:, 1].astype(np.int64), labels[:, 0]]

@@ -97,6 +97,13 @@ def read_data_files(data_dir: Path) -> DataFiles:
     sample = read_table(sample_file.path) if sample_file else None
     if "train" not in by_role or "test" not in by_role:
         _guess_by_columns(files, by_role, warnings)
+    if "test" not in by_role and "train" in by_role and sample is not None and sample_file is not None:
+        train = read_table(by_role["train"].path)
+        if sample.columns[0] in train.columns:
+            # The sample says which rows are asked for; what they are like lies in files that it names, or in other tables.
+            ids = TextTable(sample.name, sample.columns[:1], sample.data.select([0]), sample.format)
+            warnings.append(f"there is no test table: {shown(sample_file.name)} names the rows to answer")
+            return DataFiles(files, train, ids, sample, sample_file, sample_file, warnings)
     for role, what in (("train", "training"), ("test", "test")):
         if role not in by_role:
             names = ", ".join(shown(f.name, 40) for f in files[:8]) or "nothing"

@@ -38,7 +38,7 @@ class RowUnit:
     entities: list[str] = field(default_factory=list)
 
 
-def decide_unit(competition: Competition, both: list[str], id_columns: list[str], wanted: dict[str, Any]) -> RowUnit:
+def decide_unit(competition: Competition, both: list[str], id_columns: list[str], wanted: dict[str, Any], media: list[str]) -> RowUnit:
     """By what the caller asked for (`shape`, `group_column`, `time_column`), else by how the test rows differ. Raises BadInput."""
     for name in ("group_column", "time_column"):
         column = wanted.get(name)
@@ -48,7 +48,7 @@ def decide_unit(competition: Competition, both: list[str], id_columns: list[str]
             )
     if any(wanted.get(name) is not None for name in ("shape", "group_column", "time_column")):
         return _as_asked(competition, both, id_columns, wanted)
-    return _as_found(competition, both, id_columns)
+    return _as_found(competition, both, id_columns, media)
 
 
 def _as_asked(competition: Competition, both: list[str], id_columns: list[str], wanted: dict[str, Any]) -> RowUnit:
@@ -71,8 +71,10 @@ def _as_asked(competition: Competition, both: list[str], id_columns: list[str], 
     return RowUnit("panel" if entities else "time", f'asked for, by "{shown(time)}"', "asked", time=time, entities=entities)
 
 
-def _as_found(competition: Competition, both: list[str], id_columns: list[str]) -> RowUnit:
-    group = find_group_column(competition, both, id_columns)
+def _as_found(competition: Competition, both: list[str], id_columns: list[str], media: list[str]) -> RowUnit:
+    """Rows of one file, or of one part of the files' names that the test names otherwise (a patient), stay together."""
+    of_files = [c for c in both if any(c == m or c.startswith(f"{m} part ") for m in media)]
+    group = find_group_column(competition, both, [*id_columns, *of_files])
     time = find_time_column(competition, [c for c in both if c not in id_columns])
     if group is not None:
         reason = f'training rows repeat "{shown(group)}", and test rows name others'

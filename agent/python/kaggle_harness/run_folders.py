@@ -20,6 +20,7 @@ from .layout import TargetLayout
 from .limits import CSV_COPY_BYTES
 from .metric_table import METRICS
 from .shown_columns import show_as_test
+from .shown_media import write_media
 from .shown_tables import describe_shown, draw_numbers, renumber, write_tables
 from .task import Task
 
@@ -95,11 +96,15 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     labels = _label_columns(task, plan.labels)
     if task.extras.weights is not None:
         labels[WEIGHT] = pa.array(task.extras.weights[plan.train])
-    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], numbers, labels))
-    rows = show_as_test(task, folds, plan.fold, predict, _visible(task, predict, run.keys, numbers, {}))
+    places = {partial / "train": plan.train, partial / "predict": predict}
+    media = write_media(task, places, rng)
+    shown = Shown(numbers, media[partial / "train"])
+    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], shown, labels))
+    rows = _visible(task, predict, run.keys, Shown(numbers, media[partial / "predict"]), {})
+    rows = show_as_test(task, folds, plan.fold, predict, rows)
     _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
     _write_sample(partial / "predict" / "sample.csv", task, run.keys)
-    write_tables(task, folds, plan.fold, {partial / "train": plan.train, partial / "predict": predict}, numbers)
+    write_tables(task, folds, plan.fold, places, numbers)
     described = json.dumps(_describe(task, folds), indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
     for place in (*sorted(partial.rglob("*")), partial):
@@ -109,16 +114,25 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     return run
 
 
-def _visible(
-    task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], numbers: dict[str, NDArray[np.int64]], labels: dict[str, pa.Array]
-) -> pa.Table:
+@dataclass(frozen=True)
+class Shown:
+    """What some columns show in one folder instead of their own values: the run's numbers of codes, the names of files."""
+
+    numbers: dict[str, NDArray[np.int64]]
+    files: dict[str, pa.Array]
+
+
+def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], shown: Shown, labels: dict[str, pa.Array]) -> pa.Table:
     index = pa.array(rows)
     columns: dict[str, pa.ChunkedArray | pa.Array] = {KEY: pa.array(keys)}
     for name in task.features.column_names:
-        own = task.features.column(name)
-        columns[name if name != KEY else "key_"] = (
-            renumber(task.renumbered[name][rows], numbers[name]) if name in numbers else own.take(index)
-        )
+        if name in shown.files:
+            values = shown.files[name]
+        elif name in shown.numbers:
+            values = renumber(task.renumbered[name][rows], shown.numbers[name])
+        else:
+            values = task.features.column(name).take(index)
+        columns[name if name != KEY else "key_"] = values
     columns.update(labels)
     return pa.table(columns)
 
@@ -129,6 +143,10 @@ def _label_columns(task: Task, labels: list[NDArray[Any]]) -> dict[str, pa.Array
         if target.survival is not None:
             made[target.survival.time] = pa.array(values[:, 0])
             made[target.survival.event] = pa.array(values[:, 1].astype(np.int64))
+            continue
+        if target.is_answer:
+            assert task.extras.answers is not None
+            made[target.name] = pa.array([task.extras.answers.texts[code] for code in values.tolist()], type=pa.string())
             continue
         made[target.name] = pa.array(values) if target.classes is None else pa.array(target.classes).take(pa.array(values))
     return made
@@ -147,7 +165,7 @@ def _write_sample(path: Path, task: Task, keys: NDArray[np.int64]) -> None:
         width = target.stop - target.start
         value = 0.0 if target.classes is None else 0.5 if width == 1 else 1 / width
         for i in range(target.start, target.stop):
-            columns[task.layout.columns[i]] = pa.array(np.full(len(keys), value))
+            columns[task.layout.columns[i]] = pa.array([""] * len(keys) if target.is_answer else np.full(len(keys), value))
     pa_csv.write_csv(pa.table(columns), path, pa_csv.WriteOptions(quoting_style="needed"))
 
 
@@ -171,7 +189,7 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "key_column": KEY,
         "targets": [_describe_target(t) for t in task.layout.targets],
         "metric": {"id": metric.id, "direction": metric.direction, "needs": metric.needs},
-        "prediction": "value" if all(t.classes is None for t in task.layout.targets) else "probability",
+        "prediction": "answer" if task.gives_answers else "value" if all(t.classes is None for t in task.layout.targets) else "probability",
         "score_columns": task.layout.describe(),
         "id_columns": [n for n in task.id_columns if n in given],
         "group_column": profile["group_column"],
@@ -182,6 +200,7 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "gap": folds.gap,
         "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
         "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
+        "media_columns": list(task.media),
         "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},
         "entity_columns": profile.get("entity_columns", []),
         "given_columns": [{"name": g["name"], "how": g["how"]} for g in profile.get("given_columns", []) if g["how"] != "dropped"],

@@ -10,18 +10,31 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
+from .answers import check_answer
 from .errors import BadOutput, shown
-from .layout import Layout
-from .metric_table import METRICS
+from .layout import Extras, Layout
+from .metric_table import ANSWER_NEEDS, METRICS
 from .run_folders import KEY
 
 _BYTES_PER_CELL = 400
+_BYTES_PER_ANSWER = 32_000
 _SLACK_BYTES = 1 << 20
 
 
-def read_output(out_dir: Path, layout: Layout, keys: NDArray[np.int64], metric_id: str) -> tuple[NDArray[np.float64], bool]:
-    """Scores (rows in the order of `keys`, one column a score column) and whether they are raw. Raises BadOutput: one line."""
+def read_output(
+    out_dir: Path, layout: Layout, keys: NDArray[np.int64], metric_id: str, extras: Extras | None = None
+) -> tuple[NDArray[np.float64], bool]:
+    """Scores (rows in the order of `keys`, one column a score column) and whether they are raw. Raises BadOutput: one line.
+
+    `extras`: those of the rows, for answers that are texts; their scores are codes, and never raw.
+    """
     scores, predictions = out_dir / "scores.csv", out_dir / "predictions.csv"
+    if extras is not None and extras.answers is not None and METRICS[metric_id].needs in ANSWER_NEEDS:
+        path = scores if os.path.lexists(scores) else predictions
+        if not os.path.lexists(path):
+            raise BadOutput("the output folder has neither scores.csv nor predictions.csv; write one row a key of rows.csv")
+        table = _read_csv(path, layout.columns, len(keys), _BYTES_PER_ANSWER)
+        return _answers(table, layout, _positions(table, keys, path.name), METRICS[metric_id].needs, extras), False
     if os.path.lexists(scores):
         table = _read_csv(scores, layout.columns, len(keys))
         return _scores(table, layout, _positions(table, keys, "scores.csv")), True
@@ -32,9 +45,9 @@ def read_output(out_dir: Path, layout: Layout, keys: NDArray[np.int64], metric_i
     raise BadOutput("the output folder has neither scores.csv nor predictions.csv; write one row a key of rows.csv")
 
 
-def _read_csv(path: Path, names: list[str], rows: int) -> pa.Table:
+def _read_csv(path: Path, names: list[str], rows: int, bytes_per_cell: int = _BYTES_PER_CELL) -> pa.Table:
     name = path.name
-    limit = _SLACK_BYTES + rows * (len(names) + 1) * _BYTES_PER_CELL
+    limit = _SLACK_BYTES + rows * (len(names) + 1) * bytes_per_cell
     data = _read_regular(path, limit)
     if not data.strip():
         raise BadOutput(f"{name} is empty; it needs a header and {rows} rows")
@@ -149,3 +162,19 @@ def _predictions(table: pa.Table, layout: Layout, positions: NDArray[np.int64], 
         else:
             scores[positions, target.start + chosen] = 1.0
     return scores
+
+
+def _answers(table: pa.Table, layout: Layout, positions: NDArray[np.int64], needs: str, extras: Extras) -> NDArray[np.float64]:
+    """Codes of the answers; an empty cell is the empty answer."""
+    assert extras.answers is not None
+    codes = np.empty((len(positions), len(layout.columns)))
+    for i, column in enumerate(layout.columns):
+        texts = [(text or "").strip() for text in table.column(column).to_pylist()]
+        for row, text in enumerate(texts):
+            size = None if extras.sizes is None else (int(extras.sizes[positions[row], 0]), int(extras.sizes[positions[row], 1]))
+            try:
+                check_answer(needs, text, size)
+            except BadOutput as error:
+                raise BadOutput(f"row {row + 1}: {error}") from error
+        codes[positions, i] = extras.answers.encode(texts)
+    return codes

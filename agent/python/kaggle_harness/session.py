@@ -110,7 +110,7 @@ class Session:
         if run.fold is None or solution < 1:
             raise Refused(f"run {run_id} of solution {solution} cannot be graded: it is no fold, or the number is the baseline's")
         try:
-            scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+            scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id, task.extras_of(run.rows))
         except BadOutput as error:
             return {"fold": run.fold, "score": None, "rows": 0, "failure": str(error), "seconds": round(time.monotonic() - started, 4)}
         kept = self._solutions.setdefault(solution, empty_solution(task, solution))
@@ -167,7 +167,7 @@ class Session:
     def _read_whole(self, out_dir: str) -> tuple[NDArray[np.float64], bool]:
         """Scores of the test rows in their own order, from a run over all labelled rows. Raises BadOutput."""
         task, run = self._need_task(), self._need_run("final")
-        scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id)
+        scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id, task.extras_of(run.rows))
         ordered = np.empty((task.n_test, scores.shape[1]))
         ordered[run.rows - task.n_train] = scores
         return ordered, is_raw
@@ -237,7 +237,7 @@ class Session:
             return ProbeOutcome(None, outcome["failure"] or "it did not run", bool(outcome["is_fault"]))
         task, run = self._need_task(), self._need_run(f"probe-{kind}")
         try:
-            scores, _ = read_output(Path(outcome["out_dir"]), task.layout, run.keys, task.metric_id)
+            scores, _ = read_output(Path(outcome["out_dir"]), task.layout, run.keys, task.metric_id, task.extras_of(run.rows))
         except BadOutput as error:
             return ProbeOutcome(None, str(error), True)
         scored = np.flatnonzero(run.rows < task.n_train)

@@ -40,7 +40,7 @@ def _check_metric(task: Task) -> Check:
 def _check_test_scores(task: Task, solution: Solution, is_alike: bool) -> Check | None:
     """Test rows like training rows must be answered alike; a program that answers them otherwise knows which rows are scored."""
     test = solution.test_scores()
-    if test is None or not len(test):
+    if test is None or not len(test) or task.gives_answers:
         return None
     oof = solution.oof[~np.isnan(solution.oof[:, 0])]
     spread = np.maximum(oof.std(axis=0), 1e-9)

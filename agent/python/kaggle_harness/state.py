@@ -34,12 +34,15 @@ def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) 
         for s in solutions
     ]
     meta = {"version": _VERSION, "folds": folds.digest(), "metric": task.metric_id, "columns": task.layout.columns, "solutions": listed}
+    pool = task.extras.answers
     arrays: dict[str, np.ndarray] = {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8), "vector": folds.vector}
     for solution in solutions:
         arrays[f"oof_{solution.number}"] = solution.oof
         arrays[f"test_{solution.number}"] = solution.test_sum
         if solution.final is not None:
             arrays[f"final_{solution.number}"] = solution.final
+    if task.gives_answers and pool is not None:
+        arrays["answers"] = np.frombuffer(json.dumps(pool.texts).encode(), dtype=np.uint8)
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     data = stream.getvalue()
@@ -59,7 +62,10 @@ def load_state(task: Task, folds: Folds, path: Path) -> list[Solution]:
                 task.layout.columns,
             ):
                 raise Refused("the saved state belongs to another task, other folds or another metric; start without it")
-            return [_solution(task, entry, arrays) for entry in meta["solutions"]]
+            loaded = [_solution(task, entry, arrays) for entry in meta["solutions"]]
+            if task.gives_answers:
+                _rename_answers(task, loaded, json.loads(bytes(arrays["answers"]).decode()))
+            return loaded
     except (ValueError, KeyError, TypeError, OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise Refused(f"the saved state cannot be read ({type(error).__name__}); start without it") from error
 
@@ -85,3 +91,14 @@ def _solution(task: Task, entry: dict[str, Any], arrays: Any) -> Solution:
     return Solution(
         number, oof, test, int(entry["test_count"]), final, bool(entry["is_raw"]), set(), float(entry["seconds"]), entry["evaluation"], entry["decoder"]
     )  # fmt: skip
+
+
+def _rename_answers(task: Task, solutions: list[Solution], texts: list[str]) -> None:
+    """Codes of an earlier process become those of this one."""
+    assert task.extras.answers is not None
+    codes = task.extras.answers.encode([str(text) for text in texts]).astype(np.float64)
+    for solution in solutions:
+        for scores in (solution.oof, solution.final):
+            if scores is not None:
+                known = ~np.isnan(scores)
+                scores[known] = codes[scores[known].astype(np.int64)]

@@ -49,6 +49,9 @@ def _target_text(task: Task, competition: Competition, column: str, values: Arra
     if schema["form"] == "label" and target.classes is not None:
         shown = class_texts(target.classes, _placeholders(competition, column))
         return [shown[c] for c in labels[position]]
+    if schema["form"] == "answer":
+        assert task.extras.answers is not None
+        return [task.extras.answers.texts[int(code)] for code in values[:, target.start]]
     if schema["form"] == "ranking":
         assert target.classes is not None and task.extras.k is not None
         names = np.asarray(target.classes, dtype=object)

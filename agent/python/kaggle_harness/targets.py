@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import limits
+from .answers import ANSWER_TYPES, looks_like_items, looks_like_runs
 from .column_types import parse_numbers
 from .errors import BadInput, shown
 from .metric_table import METRICS
@@ -67,6 +68,9 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
         warnings.append(found if isinstance(found, str) else "no survival: the submission has more than one column to predict")
         metric_id = None
     lower_train = {c.lower(): c for c in train.columns}
+    answer = _plan_answer(train, test, shape, metric_id)
+    if answer is not None:
+        return TargetPlan([answer], "answer", {}, warnings)
     named = [c if c in train.columns else lower_train.get(c.lower()) for c in shape.value_columns]
     if all(named):
         columns = [c for c in named if c is not None]
@@ -94,6 +98,47 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
         positive = shape.value_columns[0]
         target = Target(target.name, target.type, [c for c in target.classes if c != positive] + [positive])
     return TargetPlan([target], _form([target], metric_id, shape), {}, warnings)
+
+
+def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None) -> Target | None:
+    """A single target whose answers are texts: asked for by the metric, or plain from what the labels are."""
+    if len(shape.value_columns) != 1:
+        return None
+    wanted = shape.value_columns[0]
+    lower_train = {c.lower(): c for c in train.columns}
+    column = wanted if wanted in train.columns else lower_train.get(wanted.lower())
+    if column is None:
+        only_train = [c for c in train.columns if c not in test.columns or test.column(c).null_count == test.rows]
+        if len(only_train) != 1:
+            return None
+        column = only_train[0]
+    cells = train.column(column).drop_null().slice(0, _ANSWER_ROWS).to_pylist()
+    if not cells:
+        return None
+    kind = _answer_type(cells, METRICS[metric_id].needs if metric_id else None, metric_id)
+    return None if kind is None else Target(column, kind, None)
+
+
+def _answer_type(cells: list[str], needs: str | None, metric_id: str | None) -> str | None:
+    asked = {need: kind for kind, need in ANSWER_TYPES.items()}.get(needs or "")
+    if asked is not None:
+        return asked
+    if needs is None and looks_like_runs(cells):
+        return "mask"
+    if looks_like_items(cells) and not looks_like_runs(cells):
+        if metric_id in _OF_LISTS:
+            return "list"
+        if metric_id in _OF_SETS:
+            return "set"
+    if needs is None and len(set(cells)) > 0.5 * len(cells) and sum(cell.count(" ") for cell in cells) >= 2 * len(cells):
+        return "text"
+    return None
+
+
+_ANSWER_ROWS = 2_000
+_OF_LISTS = frozenset({"map_of_classes", "ndcg_by_group", "map_by_group", "recall_by_group"})
+_OF_SETS = frozenset({"f1", "f2", "f1_samples", "f1_micro", "jaccard", "jaccard_samples"})
+"""Metrics that go by the same name for one label a row and for several."""
 
 
 def _single_target(only_train: list[str], train: TextTable, shape: SubmissionShape) -> str:

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from .answers import ANSWER_TYPES, AnswerPool, check_answer
 from .column_types import parse_numbers, time_numbers
-from .errors import BadInput, Refused, shown
+from .errors import BadInput, BadOutput, Refused, shown
 from .labels import read_labels
 from .layout import Extras, Layout, make_layout
-from .metric_table import BINARY_METRICS, METRICS
+from .media import read_sizes
+from .metric_table import ANSWER_NEEDS, BINARY_METRICS, METRICS
 from .profile import Competition, join_keys
 from .row_unit import series_codes
 from .side_tables import SideTable, load_tables
@@ -49,6 +51,7 @@ class Task:
     salt: bytes
     extras: Extras
     tables: list[SideTable]
+    media: dict[str, list[Path | None]]
     renumbered: dict[str, NDArray[np.int64]]
 
     @property
@@ -62,6 +65,15 @@ class Task:
         return self.shape in ("time", "panel")
 
     @property
+    def gives_answers(self) -> bool:
+        """Whether answers are texts, which cannot be averaged."""
+        return any(t.is_answer for t in self.layout.targets)
+
+    def extras_of(self, rows: NDArray[np.int64]) -> Extras:
+        """What reading an output needs of the rows, test rows too."""
+        return Extras(answers=self.extras.answers, sizes=None if self.extras.sizes is None else self.extras.sizes[rows])
+
+    @property
     def maximize(self) -> bool:
         """Whether a larger score is better."""
         return METRICS[self.metric_id].direction == "maximize"
@@ -69,7 +81,7 @@ class Task:
     @property
     def predicts_test_in_folds(self) -> bool:
         """Folds answer validation and test rows together (solution contract, section 3)."""
-        return not self.is_timed and self.n_test <= 3 * self.n_train
+        return not self.is_timed and not self.gives_answers and self.n_test <= 3 * self.n_train
 
 
 def load_task(competition: Competition, profile: dict[str, Any], metric: dict[str, Any], seed: int, work_dir: Path) -> Task:
@@ -80,14 +92,16 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     _check_metric_fits(metric_id, profile)
     data = competition.files
     targets = profile["targets"]
-    truth, labelled = read_labels(competition, targets)
+    pool = AnswerPool()
+    truth, labelled = read_labels(competition, targets, pool)
     _check_truth_fits(metric_id, targets, truth)
     if len(labelled) < 10:
         raise BadInput(f"{shown(data.train.name)} has {len(labelled)} labelled rows; at least 10 are needed to score anything.")
     group, time = profile["group_column"], profile["time_column"]
     links = {t["entity"] for t in profile.get("tables", []) if t["given"] != "withheld" and t["entity"] is not None}
     ids = [c for c in profile["id_columns"] if c in links or not _tells(competition, c)]
-    names = [*ids, *([group] if group else []), *profile["feature_columns"]]
+    shown_media = profile.get("media_columns", [])
+    names = [c for c in [*ids, *([group] if group else []), *shown_media, *profile["feature_columns"]] if c]
     rows = pa.array(np.concatenate([labelled, np.arange(data.train.rows, data.train.rows + data.test.rows)]))
     columns = {name: competition.typed(name).values for name in dict.fromkeys(names)}
     everything = pa.table(columns)
@@ -101,11 +115,14 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     entities = profile.get("entity_columns", [])
     series = series_codes([features.column(c) for c in entities]) if entities else None
     tables, renumbered = load_tables(competition, profile, rows, [group] if group and _tells(competition, group) else [])
+    media = {
+        m.name: [*(m.train[row] for row in labelled), *m.test] for m in competition.media if m.name in profile.get("media_columns", [])
+    }
     submission_ids, submission_rows = _submission_order(competition, profile)
     return Task(
         profile, metric_id, bool(metric["proxy"]), seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
         times, series, submission_ids, submission_rows, _salt(features, len(labelled), seed),
-        _extras(competition, profile, metric, labelled), tables, renumbered,
+        _extras(competition, profile, metric, labelled, pool, media), tables, media, renumbered,
     )  # fmt: skip
 
 
@@ -117,7 +134,11 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
             raise Refused(
                 f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
             )
-        if needs == "survival":
+        if ANSWER_TYPES.get(target["type"]) != (needs if needs in ANSWER_NEEDS else None):
+            raise Refused(
+                f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
+            )
+        if needs == "survival" or needs in ANSWER_NEEDS:
             continue
         is_number = target["type"] == "regression"
         if (needs == "value") != is_number and needs != "gini":
@@ -146,7 +167,14 @@ def _check_truth_fits(metric_id: str, targets: list[dict[str, Any]], truth: list
             raise BadInput(f'The metric gamma_deviance needs numbers above 0, but the target "{shown(target["name"])}" has others.')
 
 
-def _extras(competition: Competition, profile: dict[str, Any], metric: dict[str, Any], labelled: NDArray[np.int64]) -> Extras:
+def _extras(
+    competition: Competition,
+    profile: dict[str, Any],
+    metric: dict[str, Any],
+    labelled: NDArray[np.int64],
+    pool: AnswerPool,
+    media: dict[str, list[Path | None]],
+) -> Extras:
     """Weights and queries of the labelled rows, if the metric wants them. Raises BadInput where a weight is none, Refused without the column."""
     wanted = METRICS[metric["id"]].extras
     columns = {"weights": profile.get("weight_column"), "groups": profile.get("query_column")}
@@ -164,14 +192,29 @@ def _extras(competition: Competition, profile: dict[str, Any], metric: dict[str,
         texts = pc.fill_null(train.column(columns["groups"]), "")
         codes = pc.dictionary_encode(texts).combine_chunks().indices.to_numpy(zero_copy_only=False).astype(np.int64)
         groups = codes[labelled]
-    return Extras(weights, groups, metric.get("k") or _count_places(competition, profile))
+    sizes = None
+    if METRICS[metric["id"]].needs == "mask":
+        sizes = read_sizes(next(iter(media.values()), [None]))
+        _check_masks(train.column(profile["targets"][0]["name"]), train.name, labelled, sizes)
+    return Extras(weights, groups, metric.get("k") or _count_places(competition, profile), pool, sizes)
+
+
+def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+    """Every label is run lengths inside its image. Raises BadInput."""
+    for i, row in enumerate(labelled.tolist()):
+        try:
+            check_answer("mask", column[row].as_py() or "", (int(sizes[i, 0]), int(sizes[i, 1])))
+        except BadOutput as error:
+            raise BadInput(f"{shown(name)}: the mask in row {row + 1} cannot be read: {error}.") from error
 
 
 def _count_places(competition: Competition, profile: dict[str, Any]) -> int:
     """How many classes the sample lists in a row, where the page does not say it."""
     sample, schema = competition.files.sample, profile["submission"]
     cells = (
-        sample.column(schema["target_columns"][0]).slice(0, 100).to_pylist() if sample is not None and schema["form"] == "ranking" else []
+        sample.column(schema["target_columns"][0]).slice(0, 100).to_pylist()
+        if sample is not None and schema["form"] in ("ranking", "answer")
+        else []
     )
     return max([len((cell or "").split()) for cell in cells], default=0) or _PLACES
 

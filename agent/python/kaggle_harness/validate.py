@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .errors import BadInput, shown
+from .answers import check_answer
+from .errors import BadInput, BadOutput, shown
 from .file_bytes import read_bytes
-from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS, RANK_METRICS
+from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS, METRICS, RANK_METRICS
 from .profile import Competition, join_keys
 from .submission import class_texts
 from .table_format import decode_text
@@ -120,6 +121,9 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
     if schema["form"] == "ranking":
         _check_ranking(task, text, column, checks)
         return
+    if schema["form"] == "answer":
+        _check_answers(task, text, column, checks)
+        return
     values = _numbers(table, column)
     bad = np.flatnonzero(~np.isfinite(values))
     detail = "finite numbers" if not len(bad) else f'row {bad[0] + 1} has "{shown(text[int(bad[0])].as_py())}" ({len(bad)} rows in all)'
@@ -133,6 +137,20 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
             float(values.min()) >= 0,
             f"the smallest is {float(values.min()):.6g}; this metric needs 0 or more",
         )
+
+
+def _check_answers(task: Task, text: pa.ChunkedArray, column: str, checks: Checks) -> None:
+    """Each cell is one that the metric can read; masks lie inside their images."""
+    needs, fault = METRICS[task.metric_id].needs, None
+    for row, cell in enumerate(text.to_pylist()):
+        sizes = task.extras.sizes
+        at = task.n_train + int(task.submission_rows[row])
+        try:
+            check_answer(needs, cell or "", None if sizes is None else (int(sizes[at, 0]), int(sizes[at, 1])))
+        except BadOutput as error:
+            fault = f"row {row + 1}: {error}"
+            break
+    _add(checks, f"answers of {shown(column)}", fault is None, fault or "every one can be read")
 
 
 def _check_ranking(task: Task, text: pa.ChunkedArray, column: str, checks: Checks) -> None:

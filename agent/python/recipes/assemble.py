@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+PARTS = ["task", "tables", "media", "splits", "columns", "text"]
 RECIPES = {
-    "gradient_boosting": ["task", "tables", "splits", "columns", "text"],
-    "xgboost_shallow": ["task", "tables", "splits", "columns", "text"],
-    "linear": ["task", "tables", "splits", "columns", "text"],
-    "extra_trees": ["task", "tables", "splits", "columns", "text"],
-    "text_linear": ["task", "tables", "splits", "columns", "text"],
+    "gradient_boosting": PARTS,
+    "xgboost_shallow": PARTS,
+    "linear": PARTS,
+    "extra_trees": PARTS,
+    "text_linear": PARTS,
+    "nearest_answers": PARTS,
 }
 
 

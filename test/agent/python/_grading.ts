@@ -16,11 +16,12 @@ export interface Opened {
 /** Opens a competition and cuts three folds, in a harness of its own or in one that is given: then whatever was open in that is forgotten. */
 export async function openCut(
   t: ExecutionContext,
-  files: Record<string, string>,
+  files: Record<string, string | Uint8Array>,
   metric: MetricId,
   harness: Harness = openHarness(t),
+  description = '',
 ): Promise<Opened> {
-  const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric });
+  const { workDir } = await fixTask(t, harness, { dataDir: await writeFiles(t, files), metric, description });
   await harness.baseline({});
   const cut = await harness.cut({ fold_count: 3 });
   return { harness, runs: byFold(cut.runs), wholeRun: cut.final_run ?? cut.refit_run, workDir };

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { ExecutionContext } from 'ava';
 import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
-import { makeCsv, makeRandom } from './_harness.ts';
+import { fixTask, makeCsv, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
+import { encodeRuns, makePng } from './_images.ts';
 
 /** The fold vector as the harness stores it. */
 export const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
@@ -11,6 +13,8 @@ export const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
 /** A competition of one shape, and how its labels are changed. */
 export interface Shape {
   files: Record<string, string>;
+  /** Files that are no text. */
+  media?: Record<string, Uint8Array>;
   metric: MetricId;
   shape: 'rows' | 'groups' | 'time' | 'panel';
   /** Label columns, the last ones of train.csv. */
@@ -200,6 +204,86 @@ export function targetsShape(): Shape {
   };
 }
 
+const SIDE = 12;
+
+/**
+ * Images of patients, three each; the test has other patients. Bright squares are marked by run lengths; an image without one has none.
+ */
+export function masksShape(): Shape {
+  const random = makeRandom(18);
+  const media: Record<string, Uint8Array> = {};
+  const runs: string[] = [];
+  const name = (i: number) => `p${Math.floor(i / 3)}_v${i % 3}.png`;
+  for (let i = 0; i < 150; i += 1) {
+    const [left, top, size] = [Math.floor(random() * 6), Math.floor(random() * 6), i % 5 === 0 ? 0 : 3 + Math.floor(random() * 3)];
+    const isMarked = (x: number, y: number) => x >= left && x < left + size && y >= top && y < top + size;
+    media[`${i < 120 ? 'train' : 'test'}/${name(i)}`] = makePng(
+      SIDE,
+      SIDE,
+      (x, y) => (isMarked(x, y) ? 200 : 40) + Math.floor(random() * 30),
+    );
+    runs.push(encodeRuns(SIDE, SIDE, isMarked));
+  }
+  return {
+    shape: 'groups',
+    metric: 'dice_by_image',
+    targets: ['pixels'],
+    relabel: (label) => (label === '' ? '1 2' : ''),
+    media,
+    files: {
+      'train.csv': makeCsv(['image', 'pixels'], 120, (i) => [name(i), runs[i] ?? '']),
+      'sample_submission.csv': makeCsv(['image', 'pixels'], 30, (i) => [name(120 + i), '1 1']),
+    },
+  };
+}
+
+const TAGS = ['red', 'green', 'blue', 'round', 'flat', 'old'];
+
+/** Several tags a row, and a number that tells some of them. */
+export function listsShape(metric: 'map_of_lists' | 'f1_of_sets'): Shape {
+  const random = makeRandom(19);
+  const rows = Array.from({ length: 560 }, () => {
+    const u = random();
+    return { u: u.toFixed(4), tags: TAGS.filter((_, place) => Math.abs(place / 5 - u) < 0.25 || random() < 0.1).join(' ') };
+  });
+  return {
+    shape: 'rows',
+    metric,
+    targets: ['tags'],
+    relabel: (label) => (label.startsWith('red') ? 'old flat' : 'red'),
+    files: {
+      'train.csv': makeCsv(['id', 'u', 'tags'], 500, (i) => [i, rows[i]?.u ?? '', rows[i]?.tags ?? '']),
+      'test.csv': makeCsv(['id', 'u'], 60, (i) => [500 + i, rows[500 + i]?.u ?? '']),
+      'sample_submission.csv': makeCsv(['id', 'tags'], 60, (i) => [500 + i, 'red green blue']),
+    },
+  };
+}
+
+/** A sentence for each row, made of what its columns say. */
+export function textsShape(): Shape {
+  const random = makeRandom(20);
+  const [sizes, things] = [
+    ['small', 'large', 'tiny'],
+    ['lamp', 'chair', 'table', 'door', 'cup'],
+  ];
+  const rows = Array.from({ length: 260 }, () => [sizes[Math.floor(random() * 3)] ?? '', things[Math.floor(random() * 5)] ?? '']);
+  const cells = (i: number) => [i, ...(rows[i] ?? [])];
+  return {
+    shape: 'rows',
+    metric: 'chrf',
+    targets: ['line'],
+    relabel: (label, row) => `nothing like ${row} ${label.length}`,
+    files: {
+      'train.csv': makeCsv(['id', 'size', 'thing', 'line'], 200, (i) => [
+        ...cells(i),
+        `this is a ${rows[i]?.[0] ?? ''} ${rows[i]?.[1] ?? ''} number ${i % 40}`,
+      ]),
+      'test.csv': makeCsv(['id', 'size', 'thing'], 60, (i) => cells(200 + i)),
+      'sample_submission.csv': makeCsv(['id', 'line'], 60, (i) => [200 + i, 'this is it']),
+    },
+  };
+}
+
 /** Everything that a run could see of its folders: names, order, sizes, times, modes and bytes. */
 async function fingerprint(folder: string): Promise<string[]> {
   const lines: string[] = [];
@@ -231,4 +315,16 @@ export function relabelled(shape: Shape, vector: readonly number[], fold: number
     return [...cells.slice(0, -count), ...labels].join(',');
   });
   return `${[header, ...changed].join('\n')}\n`;
+}
+
+/** The rows of a CSV file of a run. */
+export async function readRows(folder: string, name: string): Promise<Record<string, string>[]> {
+  return readCsv(await readFile(join(folder, name), 'utf8'));
+}
+
+/** A harness with the shape's task fixed and cut. */
+export async function openShape(t: ExecutionContext, shape: Shape, foldCount = 4) {
+  const harness = openHarness(t);
+  const fixed = await fixTask(t, harness, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
+  return { harness, ...fixed, cut: await harness.cut({ fold_count: foldCount }) };
 }

@@ -21,7 +21,9 @@ from kaggle_harness import metrics_of_lists as lists
 from kaggle_harness import metrics_of_numbers as numbers
 from kaggle_harness import metrics_of_texts as texts
 from kaggle_harness.errors import BadOutput
-from kaggle_harness.metric_table import METRICS, OTHER_METRICS
+from kaggle_harness.answers import AnswerPool
+from kaggle_harness.metric_table import ANSWER_NEEDS, METRICS, OTHER_METRICS
+from kaggle_harness.metrics_of_answers import measure_answers
 from scipy import stats
 from sklearn import metrics as reference
 from sklearn.metrics.pairwise import haversine_distances
@@ -161,8 +163,8 @@ class Parity(unittest.TestCase):
         self.near(grouped.concordance(time, event, score), pairs_by_loop(time, event, score))
         for size in (2, 3, 5, 17, 64, 65):
             time, event = RNG.integers(1, 6, size).astype(float), RNG.integers(0, 2, size)
-            event[np.argmin(time)] = 1
             time[-1] += 9
+            event[np.argmin(time)] = 1
             score = np.round(RNG.normal(0, 1, size))
             self.near(grouped.concordance(time, event, score), pairs_by_loop(time, event, score))
         time, event = RNG.integers(1, 40, N).astype(float), BINARY
@@ -342,6 +344,38 @@ class Parity(unittest.TestCase):
         others = sum(sum(t.shape) for t in tables) - 2 * len(matched)
         self.near(images.panoptic_quality(tables), sum(matched) / (len(matched) + others / 2))
 
+    def test_answers_add_up(self):
+        """Numbers a row, summed over any rows, come to what the functions of whole columns say."""
+        pool = AnswerPool()
+        lines = [" ".join(RNG.choice(list("abcdefgh"), RNG.integers(0, 6), replace=False)) for _ in range(80)]
+        given = [" ".join(RNG.choice(list("abcdefgh"), RNG.integers(0, 9))) for _ in range(80)]
+        split = [[line.split() for line in side] for side in (lines, given)]
+        masks = [[RNG.random((5, 4)) < 0.4 * RNG.integers(0, 2) for _ in range(80)] for _ in range(2)]
+        runs = [[images.encode_runs(mask) for mask in side] for side in masks]
+        written = [[TEXTS[i % len(TEXTS)] for i in range(80)], [GUESSES[i * 7 % len(GUESSES)] for i in range(80)]]
+        expected = {
+            "map_of_lists": (lines, given, lists.map_of_lists(*split, 3)),
+            "recall_of_lists": (lines, given, lists.recall_of_lists(*split, 3)),
+            "ndcg_of_lists": (lines, given, lists.ndcg_of_lists(*split, 3)),
+            "f1_of_sets": (lines, given, lists.f_beta_of_sets(*split)),
+            "f2_of_sets": (lines, given, lists.f_beta_of_sets(*split, 2.0)),
+            "jaccard_of_sets": (lines, given, lists.jaccard_of_sets(*split)),
+            "dice_by_image": (*runs, images.mean_dice(*masks)),
+            "mean_edit_distance": (*written, texts.mean_edit_distance(*written)),
+            "normalised_edit_similarity": (*written, texts.normalised_edit_similarity(*written)),
+            "cer": (*written, texts.cer(*written)),
+            "wer": (*written, texts.wer(*written)),
+            "bleu": (*written, texts.bleu([written[0]], written[1])),
+            "chrf": (*written, texts.chrf([written[0]], written[1])),
+            **{f"rouge_{n}": (*written, getattr(texts, f"rouge_{n}")(*written)) for n in ("1", "2", "l")},
+        }
+        self.assertEqual(set(expected), {m for m, metric in METRICS.items() if metric.needs in ANSWER_NEEDS})
+        sizes = np.tile([5, 4], (80, 1))
+        for name, (actual, predicted, value) in expected.items():
+            with self.subTest(name):
+                for _ in range(2):
+                    self.near(measure_answers(name, pool, pool.encode(actual), pool.encode(predicted), 3, sizes), value)
+
     def test_run_lengths_are_refused(self):
         for text in ("1", "0 1", "1 0", "5 3 6 2", "5 3 1 2", "60 9", "a b", "1 -1", "99999999999999999999 1", "1.5 2"):
             with self.assertRaises(BadOutput, msg=text):
@@ -350,7 +384,7 @@ class Parity(unittest.TestCase):
             images.decode_runs("1 1", 1 << 20, 1 << 20)
 
     def test_every_metric_has_a_function(self):
-        self.assertEqual(set(METRICS), set(metrics.FUNCTIONS))
+        self.assertEqual({m for m, metric in METRICS.items() if metric.needs not in ANSWER_NEEDS}, set(metrics.FUNCTIONS))
         self.assertEqual(set(OTHER_METRICS), set(metrics.OTHER_FUNCTIONS))
         self.assertGreaterEqual(len(METRICS) + len(OTHER_METRICS), 90)
 

@@ -7,6 +7,8 @@ import { fixTask, makeFolder, metricOf, openHarness, readCsv, writeFiles } from 
 import {
   fingerprints,
   groupsShape,
+  listsShape,
+  masksShape,
   numbersShape,
   panelShape,
   relabelled,
@@ -15,13 +17,14 @@ import {
   survivalShape,
   tablesShape,
   targetsShape,
+  textsShape,
   timeShape,
 } from './_shapes.ts';
 import type { Shape } from './_shapes.ts';
 
 async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
   const first = openHarness(t);
-  const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, shape.files), metric: shape.metric });
+  const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
   t.is(fixed.profile.shape, shape.shape);
   const cut = await first.cut({ fold_count: 4 });
   const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
@@ -29,7 +32,7 @@ async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
   t.is((await stat(join(fixed.workDir, 'harness', 'folds.json'))).mode & 0o777, 0o600);
 
   for (const run of cut.runs) {
-    const dataDir = await writeFiles(t, { ...shape.files, 'train.csv': relabelled(shape, vector, run.fold ?? -1) });
+    const dataDir = await writeFiles(t, { ...shape.files, ...shape.media, 'train.csv': relabelled(shape, vector, run.fold ?? -1) });
     const workDir = await makeFolder(t);
     await mkdir(join(workDir, 'harness'));
     await writeFile(join(workDir, 'harness', 'folds.json'), stored);
@@ -71,6 +74,10 @@ const SHAPES = {
   time: timeShape,
   'a panel with given columns and tables beside': panelShape,
   survival: survivalShape,
+  'masks of images, by patient': masksShape,
+  'ordered lists': () => listsShape('map_of_lists'),
+  sets: () => listsShape('f1_of_sets'),
+  'free text': textsShape,
 };
 
 for (const [title, makeShape] of Object.entries(SHAPES)) {
@@ -82,7 +89,7 @@ for (const [title, makeShape] of Object.entries(SHAPES)) {
 test('a fold predicts validation and test rows together, without ids, labels or an order that tells them apart', async (t) => {
   const harness = openHarness(t);
   const shape = rowsShape();
-  await fixTask(t, harness, { dataDir: await writeFiles(t, shape.files), metric: 'auc' });
+  await fixTask(t, harness, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: 'auc' });
   const cut = await harness.cut({ fold_count: 5 });
   t.is(cut.final_run, null);
   const testFeatures = new Set(readCsv(shape.files['test.csv'] ?? '').map((row) => row['u']));

@@ -5,7 +5,8 @@ import type { ExecutionContext } from 'ava';
 import type { Evaluation, MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
 import { openCut } from './_grading.ts';
 import type { Opened } from './_grading.ts';
-import { makeCsv, makeFolder, makeRandom, readCsv } from './_harness.ts';
+import { listsShape } from './_shapes.ts';
+import { makeCsv, makeFolder, makeRandom, openHarness, readCsv } from './_harness.ts';
 
 type Row = Record<string, string>;
 /** What a program answers for one row, all score columns, from what it has learned. */
@@ -132,6 +133,71 @@ for (const [name, kind] of Object.entries(KINDS)) {
       t.true(failed(evaluation).includes('learns what it is given'));
     });
   }
+}
+
+for (const [title, program, verdict] of [
+  ['one that looks at its row only', (_learned, row) => [Number(row['x'])], 'verified'],
+  ['one that looks at the other rows too', null, 'suspect'],
+] as readonly (readonly [string, Program | null, 'verified' | 'suspect'])[]) {
+  test(`where rows come one at a time, ${title} is ${verdict}`, async (t) => {
+    const kind = KINDS['two classes'];
+    if (kind === undefined) return t.fail();
+    const pages = 'Predictions are made through the evaluation API, one row at a time.';
+    const opened = await openCut(t, makeFiles(kind).files, kind.metric, openHarness(t), pages);
+    // Less the mean of all rows that it is asked for: the same order, but another number for a row alone.
+    const run = async (folder: string, folders: RunFolders): Promise<void> => {
+      const rows = readCsv(await readFile(join(folders.predict_dir, 'rows.csv'), 'utf8'));
+      const mean = rows.reduce((sum, row) => sum + Number(row['x']), 0) / rows.length;
+      await runProgram(folder, folders, kind, program ?? ((_learned, row) => [Number(row['x']) - mean]));
+    };
+    const out = await makeFolder(t);
+    for (const folders of opened.runs) {
+      await run(join(out, folders.run_id), folders);
+      await opened.harness.gradeFold({ solution: 1, run_id: folders.run_id, out_dir: join(out, folders.run_id) });
+    }
+    await opened.harness.finishSolution({ solution: 1 });
+    const { probes } = await opened.harness.cutProbes({ generated: false });
+    const outcomes = [];
+    for (const { kind: name, run: folders } of probes) {
+      await run(join(out, name), folders);
+      outcomes.push({ kind: name, out_dir: join(out, name), failure: null, is_fault: false });
+    }
+    const evaluation = await opened.harness.judgeProbes({ solution: 1, generated: false, outcomes });
+    t.is(evaluation.trust.verdict, verdict, JSON.stringify(evaluation.checks));
+    t.is(failed(evaluation).includes('a row alone like among others'), verdict === 'suspect');
+  });
+}
+
+for (const remembers of [false, true]) {
+  test(`lists: a program that ${remembers ? 'knows a third of the answers' : 'learns'} is ${remembers ? 'suspect' : 'verified'}`, async (t) => {
+    const shape = listsShape('map_of_lists');
+    const truth = new Map(readCsv(shape.files['train.csv'] ?? '').map((row) => [row['u'] ?? '', row['tags'] ?? '']));
+    const opened = await openCut(t, shape.files, shape.metric);
+    const near = (learned: readonly Row[], u: number) =>
+      learned.toSorted((left, right) => Math.abs(Number(left['u']) - u) - Math.abs(Number(right['u']) - u))[0]?.['tags'] ?? '';
+    const run = async (folder: string, folders: RunFolders): Promise<void> => {
+      await mkdir(folder, { recursive: true });
+      const learned = readCsv(await readFile(join(folders.train_dir, 'train.csv'), 'utf8'));
+      const rows = readCsv(await readFile(join(folders.predict_dir, 'rows.csv'), 'utf8'));
+      const known = (row: Row) => (remembers && Number(row['key']) % 3 === 0 ? truth.get(Number(row['u']).toFixed(4)) : undefined);
+      const lines = rows.map((row) => `${row['key']},${known(row) ?? near(learned, Number(row['u']))}`);
+      await writeFile(join(folder, 'scores.csv'), `key,tags\n${lines.join('\n')}\n`);
+    };
+    const out = await makeFolder(t);
+    for (const folders of opened.runs) {
+      await run(join(out, folders.run_id), folders);
+      t.is((await opened.harness.gradeFold({ solution: 1, run_id: folders.run_id, out_dir: join(out, folders.run_id) })).failure, null);
+    }
+    await opened.harness.finishSolution({ solution: 1 });
+    const outcomes = [];
+    for (const { kind: name, run: folders } of (await opened.harness.cutProbes({ generated: true })).probes) {
+      await run(join(out, name), folders);
+      outcomes.push({ kind: name, out_dir: join(out, name), failure: null, is_fault: false });
+    }
+    const evaluation = await opened.harness.judgeProbes({ solution: 1, generated: true, outcomes });
+    t.is(evaluation.trust.verdict, remembers ? 'suspect' : 'verified', JSON.stringify(evaluation.checks));
+    t.is(failed(evaluation).includes('learns what it is given'), remembers);
+  });
 }
 
 test('opposite labels are the same labels in other places, and only they differ from the fold', async (t) => {

@@ -8,18 +8,21 @@ import type { ExecutionContext } from 'ava';
 import { loadRecipes } from '#agent/search/recipes.ts';
 import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
 import { PYTHON } from '#test/_support/python.ts';
+import { listsShape, masksShape, textsShape } from './_shapes.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
 
 const runFile = promisify(execFile);
 const RECIPES = fileURLToPath(new URL('../../../agent/python/recipes', import.meta.url));
-const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear'];
+const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear', 'nearest_answers'];
+/** Those of answers that are texts, which the others cannot give. */
+const OF_ANSWERS = new Set(['nearest_answers']);
 
 interface Kind {
   title: string;
   metric: MetricId;
   /** The score of a constant; a recipe must be clearly better. */
   beats: (score: number, baseline: number) => boolean;
-  files: () => Record<string, string>;
+  files: () => Record<string, string | Uint8Array>;
 }
 
 const random = makeRandom(21);
@@ -162,9 +165,41 @@ for (const kind of KINDS) {
   test.serial(`every recipe is clearly better than a constant: ${kind.title}`, async (t) => {
     t.timeout(300_000);
     const wordsOnly = kind.title.includes('text');
-    for (const program of PROGRAMS.filter((name) => wordsOnly || name !== 'text_linear')) await checkProgram(t, program, kind);
+    for (const program of PROGRAMS.filter((name) => !OF_ANSWERS.has(name) && (wordsOnly || name !== 'text_linear')))
+      await checkProgram(t, program, kind);
   });
 }
+
+for (const [title, shape, least] of [
+  ['masks', masksShape(), 0.05],
+  ['lists', listsShape('map_of_lists'), 0.1],
+  ['sets', listsShape('f1_of_sets'), 0.1],
+  ['free text', textsShape(), 5],
+] as const) {
+  test.serial(`what the nearest rows answer is clearly better than one answer for all: ${title}`, async (t) => {
+    await checkProgram(t, 'nearest_answers', {
+      title,
+      metric: shape.metric,
+      beats: (score, baseline) => score > baseline + least,
+      files: () => ({ ...shape.files, ...shape.media }),
+    });
+  });
+}
+
+test.serial('every recipe learns from images alone', async (t) => {
+  t.timeout(300_000);
+  const shape = masksShape();
+  const train = (shape.files['train.csv'] ?? '').replaceAll(/,(.+)$/gm, (_, label: string) => (label === 'pixels' ? ',found' : ',1'));
+  const files = {
+    ...shape.media,
+    'train.csv': train.replaceAll(/,$/gm, ',0'),
+    'sample_submission.csv': (shape.files['sample_submission.csv'] ?? '').replaceAll(/,.*$/gm, (label) =>
+      label === ',pixels' ? ',found' : ',0.5',
+    ),
+  };
+  for (const program of ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees'])
+    await checkProgram(t, program, { title: 'images', metric: 'auc', beats: up, files: () => files });
+});
 
 test.serial('the same run gives the same bytes', async (t) => {
   t.timeout(300_000);

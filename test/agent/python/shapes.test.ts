@@ -8,13 +8,10 @@ import type { RunFolders, TaskProfile } from '#agent/evaluate/harness-protocol.t
 import { PYTHON } from '../../_support/python.ts';
 import { gradeFolds, openCut } from './_grading.ts';
 import { fixTask, makeCsv, makeRandom, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
-import { groupsShape, panelShape, rowsShape, survivalShape, tablesShape, timeShape } from './_shapes.ts';
-import type { Shape } from './_shapes.ts';
+import { groupsShape, openShape, panelShape, readRows, rowsShape, survivalShape, tablesShape, timeShape } from './_shapes.ts';
 
 const runFile = promisify(execFile);
 type Row = Record<string, string>;
-
-const read = async (folder: string, name: string): Promise<Row[]> => readCsv(await readFile(join(folder, name), 'utf8'));
 
 /** A Parquet table as rows of text. */
 async function readTable(folder: string, name: string): Promise<Row[]> {
@@ -25,12 +22,6 @@ async function readTable(folder: string, name: string): Promise<Row[]> {
 
 async function listTables(folder: string): Promise<string[]> {
   return (await readdir(join(folder, 'tables')).catch(() => [])).toSorted();
-}
-
-async function openShape(t: ExecutionContext, shape: Shape, foldCount = 4) {
-  const harness = openHarness(t);
-  const fixed = await fixTask(t, harness, { dataDir: await writeFiles(t, shape.files), metric: shape.metric });
-  return { harness, ...fixed, cut: await harness.cut({ fold_count: foldCount }) };
 }
 
 const tableOf = (profile: TaskProfile, name: string) => profile.tables.find((table) => table.name === name);
@@ -91,7 +82,7 @@ test('panel: a fold shows given columns as the test does, and no covariate of th
   t.regex(givenOf(profile, 'so_far')?.reason ?? '', /running total of "sales"/);
   t.is(givenOf(profile, 'u'), undefined);
   for (const run of cut.runs) {
-    const [train, rows] = [await read(run.train_dir, 'train.csv'), await read(run.predict_dir, 'rows.csv')];
+    const [train, rows] = [await readRows(run.train_dir, 'train.csv'), await readRows(run.predict_dir, 'rows.csv')];
     t.deepEqual(Object.keys(at(rows, 0)).toSorted(), ['date', 'key', 'lag_3', 'so_far', 'store', 'u']);
     const days = [...new Set(rows.map((row) => row['date'] ?? ''))].toSorted();
     t.is(days.length, 10, 'a block is as long as the test');
@@ -122,7 +113,7 @@ test('panel: tables of the past end where a fold begins, those of known things a
   for (const run of [...cut.runs, cut.final_run].filter((one) => one !== null)) {
     t.deepEqual(await listTables(run.train_dir), ['stores.parquet', 'visits.parquet', 'weather.parquet']);
     t.deepEqual(await listTables(run.predict_dir), []);
-    const first = at((await read(run.predict_dir, 'rows.csv')).map((row) => row['date'] ?? '').toSorted(), 0);
+    const first = at((await readRows(run.predict_dir, 'rows.csv')).map((row) => row['date'] ?? '').toSorted(), 0);
     const visits = await readTable(run.train_dir, 'visits');
     t.true(visits.length >= 40);
     t.true(visits.every((row) => (row['date'] ?? '') < first));
@@ -133,8 +124,8 @@ test('panel: tables of the past end where a fold begins, those of known things a
 async function readLinks(run: RunFolders): Promise<Record<'train' | 'predict', { rows: Row[]; orders: Row[] }>> {
   const [train, predict] = [run.train_dir, run.predict_dir];
   return {
-    train: { rows: await read(train, 'train.csv'), orders: await readTable(train, 'orders') },
-    predict: { rows: await read(predict, 'rows.csv'), orders: await readTable(predict, 'orders') },
+    train: { rows: await readRows(train, 'train.csv'), orders: await readTable(train, 'orders') },
+    predict: { rows: await readRows(predict, 'rows.csv'), orders: await readTable(predict, 'orders') },
   };
 }
 
@@ -231,9 +222,9 @@ test('survival: time and event are both labels, and what a high score means foll
   const { profile, cut, harness } = await openShape(t, survivalShape());
   t.deepEqual(profile.targets[0]?.survival, { event_column: 'efs', duration_column: 'efs_time', score_means: 'risk' });
   for (const run of cut.runs) {
-    t.deepEqual(Object.keys(at(await read(run.train_dir, 'train.csv'), 0)).toSorted(), ['efs', 'efs_time', 'key', 'u', 'v']);
-    t.deepEqual(Object.keys(at(await read(run.predict_dir, 'rows.csv'), 0)).toSorted(), ['key', 'u', 'v']);
-    t.deepEqual(Object.keys(at(await read(run.predict_dir, 'sample.csv'), 0)), ['key', 'prediction']);
+    t.deepEqual(Object.keys(at(await readRows(run.train_dir, 'train.csv'), 0)).toSorted(), ['efs', 'efs_time', 'key', 'u', 'v']);
+    t.deepEqual(Object.keys(at(await readRows(run.predict_dir, 'rows.csv'), 0)).toSorted(), ['key', 'u', 'v']);
+    t.deepEqual(Object.keys(at(await readRows(run.predict_dir, 'sample.csv'), 0)), ['key', 'prediction']);
   }
   const { evaluation } = await harness.baseline({});
   t.is(evaluation.score, 0.5);

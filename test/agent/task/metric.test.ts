@@ -53,7 +53,7 @@ const API_NAMES: [string, MetricId | null][] = [
   ['Weighted Mean Absolute Error', 'wmae'],
   ['Haversine Distance', 'haversine'],
   ['NDCG@{K}', null],
-  ['Levenshtein Mean', null],
+  ['Panoptic Quality', null],
   ['Mean Average Precision', null],
   ['Maelstrom Index', null],
 ];

@@ -119,9 +119,15 @@ def full_classes(model_classes, table, count):
     return out
 
 
+def read_frames():
+    """The rows to learn from and to answer, with what tables and files beside say of them."""
+    train, rows = add_tables(read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows"))
+    return add_media(train, rows)
+
+
 def run(fit_predict):
     """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
-    train, rows = add_tables(read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows"))
+    train, rows = read_frames()
     parts = []
     for target in TASK["targets"]:
         y = read_target(train, target)

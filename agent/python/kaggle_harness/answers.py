@@ -1,0 +1,71 @@
+"""Answers that are texts: lists, sets, free text, run lengths. Scores hold their codes in a pool, so that they are kept as all scores are."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BadOutput
+from .metrics_of_images import decode_runs
+
+Codes = NDArray[np.int64]
+
+ANSWER_TYPES = {"list": "rank", "set": "set", "text": "string", "mask": "mask"}
+"""Type of a target and what its metrics need."""
+ITEMS = 10_000
+TEXT_CHARACTERS = 100_000
+
+
+@dataclass
+class AnswerPool:
+    """Every answer once. `stats`: what a metric found of a pair of answers, by whatever it depends on."""
+
+    texts: list[str] = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+    stats: dict[tuple[object, ...], tuple[float, ...]] = field(default_factory=dict)
+
+    def code(self, text: str) -> int:
+        """The code of an answer, a new one for one that was not there."""
+        if text not in self.codes:
+            self.codes[text] = len(self.texts)
+            self.texts.append(text)
+        return self.codes[text]
+
+    def encode(self, texts: list[str]) -> Codes:
+        """Codes of many answers."""
+        return np.array([self.code(text) for text in texts], dtype=np.int64)
+
+
+def split_items(text: str) -> list[str]:
+    """The items of a list or set: words between blanks, or between bars where there are some."""
+    return [item.strip() for item in text.split("|") if item.strip()] if "|" in text else text.split()
+
+
+def check_answer(needs: str, text: str, size: tuple[int, int] | None) -> None:
+    """Refuses what no metric can read. `size`: height and width of a mask's image. Raises BadOutput."""
+    if len(text) > TEXT_CHARACTERS and needs != "mask":
+        raise BadOutput(f"an answer has {len(text)} characters; the limit is {TEXT_CHARACTERS}")
+    if needs in ("rank", "set") and len(split_items(text)) > ITEMS:
+        raise BadOutput(f"an answer lists more than {ITEMS} items")
+    if needs == "mask":
+        assert size is not None
+        decode_runs(text, *size)
+
+
+_RUNS = re.compile(r"^\d+ \d+( \d+ \d+)*$")
+
+
+def looks_like_runs(texts: list[str]) -> bool:
+    """Whether texts are run lengths: pairs of whole numbers, starts rising."""
+    if not texts or not all(_RUNS.match(text) for text in texts):
+        return False
+    starts = [np.array(text.split()[0::2], dtype=np.float64) for text in texts]
+    return all(bool(np.all(np.diff(s) > 0)) for s in starts) and max(len(s) for s in starts) > 1
+
+
+def looks_like_items(texts: list[str]) -> bool:
+    """Whether texts are several items of a vocabulary that they share."""
+    items = [split_items(text) for text in texts]
+    words = [word for row in items for word in row]
+    return sum(len(row) > 1 for row in items) >= 0.3 * len(texts) and len(set(words)) <= 0.5 * len(words)

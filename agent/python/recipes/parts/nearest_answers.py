@@ -1,0 +1,131 @@
+"""For answers that are texts (lists, sets, words, masks): what the nearest training rows answer."""
+
+from sklearn.decomposition import TruncatedSVD
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+NEIGHBOURS = PARAMS.get("neighbours", 15)
+
+
+def make_space(train, rows):
+    """(rows, columns) of both frames where near means alike: scaled numbers, indicators, words."""
+    (numbers, labels), (rows_numbers, rows_labels) = read_columns(train, rows)
+    blocks = [[], []]
+    if numbers.shape[1]:
+        middle = numbers.median().fillna(0.0)
+        scaler = StandardScaler().fit(numbers.fillna(middle))
+        for block, frame in zip(blocks, (numbers, rows_numbers), strict=True):
+            block.append(np.clip(scaler.transform(frame.fillna(middle)), -5, 5))
+    if labels.shape[1]:
+        coder = OneHotEncoder(handle_unknown="ignore", min_frequency=2).fit(labels.fillna("(missing)").astype(str))
+        for block, frame in zip(blocks, (labels, rows_labels), strict=True):
+            block.append(coder.transform(frame.fillna("(missing)").astype(str)))
+    if columns_of("text"):
+        for block, table in zip(blocks, word_matrix(train, rows, columns_of("text"), 30_000, 30_000), strict=True):
+            block.append(table * 3.0)
+    if not blocks[0]:
+        return np.zeros((len(train), 1)), np.zeros((len(rows), 1))
+    tables = [sparse.hstack([sparse.csr_matrix(b) for b in block], format="csr") for block in blocks]
+    if tables[0].shape[1] > 300:
+        svd = TruncatedSVD(min(200, len(train) - 1), random_state=ARGUMENTS.seed).fit(tables[0])
+        return svd.transform(tables[0]), svd.transform(tables[1])
+    return tables[0].toarray(), tables[1].toarray()
+
+
+def split_items(text):
+    """Items between blanks, or between bars."""
+    return [item.strip() for item in text.split("|") if item.strip()] if "|" in text else text.split()
+
+
+def vote_list(answers, weights, size, mark):
+    """The items that near rows list, those of the nearest and of the first places first."""
+    votes = {}
+    for answer, weight in zip(answers, weights, strict=True):
+        for place, item in enumerate(dict.fromkeys(split_items(answer))):
+            votes[item] = votes.get(item, 0.0) + weight / (1 + 0.1 * place)
+    return mark.join(sorted(votes, key=lambda item: (-votes[item], item))[:size])
+
+
+def vote_set(answers, weights, _size, mark):
+    """The items that at least two fifths of the near rows hold, by weight."""
+    votes = {}
+    for answer, weight in zip(answers, weights, strict=True):
+        for item in set(split_items(answer)):
+            votes[item] = votes.get(item, 0.0) + weight
+    return mark.join(sorted(item for item, vote in votes.items() if vote >= 0.4 * sum(weights)))
+
+
+def decode_mask(text, height, width):
+    """(height, width) of run lengths down the columns."""
+    flat = np.zeros(height * width, dtype=bool)
+    words = np.array(text.split(), dtype=np.int64)
+    for start, length in zip(words[0::2], words[1::2], strict=True):
+        flat[start - 1 : start - 1 + length] = True
+    return flat.reshape((width, height)).T
+
+
+def encode_mask(mask):
+    """Run lengths down the columns."""
+    flat = np.concatenate([[False], mask.T.ravel(), [False]])
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return " ".join(f"{a} {b - a}" for a, b in zip(changes[0::2], changes[1::2], strict=True))
+
+
+def image_size(path):
+    """Height and width."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.height, image.width
+
+
+def resize_mask(mask, height, width):
+    """The nearest pixel's value in another size."""
+    rows = np.minimum((np.arange(height) + 0.5) * mask.shape[0] / height, mask.shape[0] - 1).astype(int)
+    columns = np.minimum((np.arange(width) + 0.5) * mask.shape[1] / width, mask.shape[1] - 1).astype(int)
+    return mask[np.ix_(rows, columns)]
+
+
+def vote_masks(train, rows, answers, near, weights):
+    """The pixels that at least half of the near rows mark, by weight, in each row's own size."""
+    column = TASK["media_columns"][0]
+    sizes = [image_size(ARGUMENTS.train / "files" / name) for name in train[column]]
+    made = []
+    for at, own, name in zip(near, weights, rows[column], strict=True):
+        height, width = image_size(ARGUMENTS.predict / "files" / name)
+        total = np.zeros((height, width))
+        for row, weight in zip(at, own, strict=True):
+            total += weight * resize_mask(decode_mask(answers[row], *sizes[row]), height, width)
+        made.append(encode_mask(total >= 0.5 * own.sum()))
+    return made
+
+
+def answer(train, rows, target):
+    """One text a row."""
+    answers = train[target["name"]].astype("object").fillna("").astype(str).to_numpy()
+    space, wanted = make_space(train, rows)
+    count = min(NEIGHBOURS if target["type"] != "text" else 1, len(train))
+    distances, near = NearestNeighbors(n_neighbors=count).fit(space).kneighbors(wanted)
+    weights = 1 / (distances + 0.5 * max(np.median(distances), 1e-9))
+    if target["type"] == "text":
+        return [answers[row[0]] for row in near]
+    if target["type"] == "mask":
+        return vote_masks(train, rows, answers, near, weights)
+    vote = vote_list if target["type"] == "list" else vote_set
+    mark = "|" if any("|" in text for text in answers[:1000]) else " "
+    return [vote(answers[row], weight, TASK["k"] or 10, mark) for row, weight in zip(near, weights, strict=True)]
+
+
+def main():
+    """Reads, answers, writes."""
+    train, rows = read_frames()
+    frame = pd.DataFrame({KEY: rows[KEY].to_numpy()})
+    for target in TASK["targets"]:
+        frame[target["name"]] = answer(train, rows, target)
+    ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(ARGUMENTS.out / "scores.csv", index=False)
+    NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
+    (ARGUMENTS.out / "notes.json").write_text(json.dumps(NOTES)[:4000], encoding="utf-8")
+
+
+main()
