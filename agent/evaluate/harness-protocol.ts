@@ -174,7 +174,7 @@ export const TaskProfile = z.object({
   schema_version: z.literal(1),
   kind: z.literal('rows'),
   /** Unit that a fold cuts (solution contract, section 2), why, and how sure that is; `panel`: blocks of time of many series. */
-  shape: z.enum(['rows', 'groups', 'time', 'panel']),
+  shape: z.enum(['rows', 'groups', 'time', 'panel', 'recommender']),
   shape_reason: z.string().default(''),
   shape_confidence: z.enum(['asked', 'certain', 'likely', 'guess']).default('likely'),
   files: z.array(z.object({ name: z.string(), role: z.enum(['train', 'test', 'sample', 'table', 'media', 'other']), bytes: z.int() })),
@@ -191,6 +191,17 @@ export const TaskProfile = z.object({
   test_rows: z.int(),
   feature_columns: z.array(z.string()),
   column_types: z.record(z.string(), z.enum(['numeric', 'categorical', 'text', 'datetime', 'boolean', 'constant', 'media'])),
+  /** What is held out of a table of interactions, where the rows are its users. */
+  recommender: z
+    .object({
+      user_column: z.string(),
+      item_column: z.string(),
+      time_column: z.string().nullable(),
+      held_out: z.int().positive(),
+      how: z.enum(['last', 'random']),
+    })
+    .nullable()
+    .default(null),
   given_columns: z.array(GivenColumn).default([]),
   /** Columns that name a file of each row. */
   media_columns: z.array(z.string()).default([]),

@@ -87,7 +87,9 @@ function describeTask(run: RunContext, task: Task): void {
   run.log.info(
     `task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`,
   );
-  run.log.info(`folds by ${profile.shape} (${profile.shape_confidence}): ${profile.shape_reason}`);
+  const unit = `folds by ${profile.shape} (${profile.shape_confidence}): ${profile.shape_reason}`;
+  if (profile.shape_confidence === 'certain') run.log.info(unit);
+  else note(run, unit);
   run.log.info(
     `metric: ${metric.display_name} (${metric.direction}), found in: ${metric.source}${metric.proxy ? ', nearest that we compute' : ''}`,
   );

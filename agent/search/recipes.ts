@@ -68,7 +68,10 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
 export function chooseRecipes(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
   const types = new Set(profile.targets.map((target) => target.type));
   const columns = Object.values(profile.column_types);
-  const modalities = new Set(['tabular', ...(columns.includes('text') ? ['text'] : [])]);
+  const modalities = new Set([
+    ...(profile.recommender === null ? ['tabular'] : ['interactions']),
+    ...(columns.includes('text') ? ['text'] : []),
+  ]);
   const suits = (recipe: Recipe): boolean =>
     [...types].every((type) => recipe.targetTypes.includes(type)) &&
     recipe.modalities.some((modality) => modalities.has(modality)) &&

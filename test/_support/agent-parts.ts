@@ -28,6 +28,7 @@ export const PROFILE: TaskProfile = {
   shape_confidence: 'certain',
   time_column: null,
   entity_columns: [],
+  recommender: null,
   given_columns: [],
   media_columns: [],
   tables: [],

@@ -18,6 +18,8 @@ class Metric:
     """What it wants of each row besides label and score: `weights`, `groups` (codes of queries or eras); and `k`."""
     joint: bool = False
     """Takes all targets at once, as columns, instead of being averaged over them."""
+    most: float = 1.0
+    """What a perfect score is, where more is better."""
 
 
 _LABEL = ("accuracy", "balanced_accuracy", "f1", "f05", "f2", "f1_macro", "f1_micro", "f1_weighted", "mcc", "qwk")
@@ -59,7 +61,8 @@ METRICS: dict[str, Metric] = {
     **{m: Metric(m, "maximize", "rank", False, ("k",)) for m in ("map_of_lists", "ndcg_of_lists")},
     "recall_of_lists": Metric("recall_of_lists", "maximize", "rank", True, ("k",)),
     **{m: Metric(m, "maximize", "set") for m in ("f1_of_sets", "f2_of_sets", "jaccard_of_sets")},
-    **{m: Metric(m, "maximize", "string", True) for m in ("normalised_edit_similarity", "bleu", "chrf")},
+    "normalised_edit_similarity": Metric("normalised_edit_similarity", "maximize", "string", True),
+    **{m: Metric(m, "maximize", "string", True, most=100.0) for m in ("bleu", "chrf")},
     **{m: Metric(m, "maximize", "string") for m in ("rouge_1", "rouge_2", "rouge_l")},
     **{m: Metric(m, "minimize", "string", True) for m in ("cer", "wer")},
     "mean_edit_distance": Metric("mean_edit_distance", "minimize", "string"),

@@ -163,7 +163,10 @@ def check_jump(task: Task, solution: Solution, others: list[Solution]) -> Check:
     assert solution.evaluation is not None
     if not scores:
         return check(JUMP, True, "note", "no other model to compare with")
-    room, before = ((1 - s if maximize else s) for s in (solution.evaluation["score"], max(scores) if maximize else min(scores)))
+    room, before = (
+        (METRICS[task.metric_id].most - s if maximize else s)
+        for s in (solution.evaluation["score"], max(scores) if maximize else min(scores))
+    )
     is_jump = before - room > _ERRORS * solution.evaluation["standard_error"] and room < _JUMP_TO * before
     detail = f"what is left to a perfect score is {room:.4g}; the best other model leaves {before:.4g}"
     return check(JUMP, not is_jump, "unverified", detail)

@@ -17,6 +17,7 @@ from .labels import read_labels
 from .limits import DESCRIPTION_CHARACTERS, MEDIA_BYTES
 from .media import find_media, split_names
 from .metric_table import METRICS
+from .recommender import recast
 from .roles import DataFiles, read_data_files
 from .row_unit import RowUnit, decide_unit, series_codes
 from .side_tables import Times, describe_tables, read_beside, type_beside
@@ -31,6 +32,9 @@ _ONE_AT_A_TIME = re.compile(
     re.IGNORECASE,
 )
 
+_EMPTY_ANSWERS = frozenset({"list", "set", "mask"})
+"""Types of targets for which nothing is an answer, too."""
+
 
 class Competition:
     """The folder as read: text tables, and typed features of train and test rows together (train first)."""
@@ -38,10 +42,14 @@ class Competition:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         files = read_data_files(data_dir)
+        made = recast(files)
+        files = files if made is None else made.data
+        self.recommender = None if made is None else made.recommender
+        self.counting: dict[str, list[str]] = {} if made is None else made.counting
         self.media = find_media(files)
         self.files: DataFiles = split_names(files, self.media)
         self._typed: dict[str, TypedColumn] = {}
-        self._beside: dict[str, TextTable] = {}
+        self._beside: dict[str, TextTable] = {} if made is None else dict(made.beside)
         self._typed_beside: dict[tuple[str, str], TypedColumn] = {}
 
     def beside(self, file: str) -> TextTable:
@@ -73,7 +81,7 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     warnings = list(data.warnings)
     shape = find_shape(data, description[:DESCRIPTION_CHARACTERS])
     id_columns = _test_id_columns(data, shape)
-    plan = plan_targets(data.train, data.test, shape, metric_id)
+    plan = plan_targets(data.train, data.test, shape, metric_id, competition.recommender is not None)
     warnings += plan.warnings
     if any(t.name in ("key", "key_") for t in plan.targets):
         raise BadInput(
@@ -82,7 +90,7 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     _check_ids(data, shape, id_columns)
     target_names = {c for t in plan.targets for c in t.label_columns()}
     both = [c for c in data.test.columns if c in data.train.columns and c not in target_names]
-    warnings += _warn_of_columns(data, target_names)
+    warnings += _warn_of_columns(data, target_names, [c for t in plan.targets if t.type not in _EMPTY_ANSWERS for c in t.label_columns()])
     media, media_warnings = _choose_media(competition)
     warnings += media_warnings
     types = {c: "media" if c in media else competition.typed(c).kind for c in both}
@@ -100,18 +108,16 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     constant = [c for c in both if types[c] == "constant"]
     if constant:
         warnings.append(f"constant columns are left out: {shown(', '.join(constant), 200)}")
-    if not features and not media:
-        raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
     extras = METRICS[metric_id].extras if metric_id else ()
     labels = _make_labels(data, plan, values, labelled)
     tables = describe_tables(competition, both, labels, labelled, _side_times(competition, unit), allow_leaks)
+    if not features and not media and not any(t["given"] != "withheld" for t in tables):
+        raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
     warnings += [g["reason"] for g in given] + [f"{shown(t['file'])}: {t['given']}: {t['reason']}" for t in tables]
     return {
         "schema_version": 1,
         "kind": "rows",
-        "shape": unit.unit,
-        "shape_reason": unit.reason[:300],
-        "shape_confidence": unit.confidence,
+        **_describe_unit(competition, unit),
         "files": [{"name": f.name, "role": f.role, "bytes": f.bytes} for f in data.files[:500]],
         "targets": targets,
         "id_columns": ids,
@@ -145,10 +151,10 @@ def _choose_media(competition: Competition) -> tuple[list[str], list[str]]:
     ]
 
 
-def _warn_of_columns(data: DataFiles, target_names: set[str]) -> list[str]:
+def _warn_of_columns(data: DataFiles, target_names: set[str], label_columns: list[str]) -> list[str]:
     """What solutions will not see: labels that are missing, columns of one side only."""
     warnings: list[str] = []
-    missing = sum(int(data.train.column(name).null_count) for name in target_names)
+    missing = sum(int(data.train.column(name).null_count) for name in label_columns)
     if missing:
         warnings.append(f"{missing} training labels are missing; rows without a label are left out")
     only_train = [c for c in data.train.columns if c not in data.test.columns and c not in target_names]
@@ -177,6 +183,19 @@ def _describe_given(
         t["name"]: _spread_labels(v, labelled, split) for t, v in zip(targets, values, strict=True) if t["type"] == "regression"
     }  # fmt: skip
     return describe_given(data, numbers, allow_leaks)
+
+
+def _describe_unit(competition: Competition, unit: RowUnit) -> dict[str, Any]:
+    """The shape, why, and how sure that is."""
+    if competition.recommender is None:
+        return {"shape": unit.unit, "shape_reason": unit.reason[:300], "shape_confidence": unit.confidence, "recommender": None}
+    found = competition.recommender
+    which = f'last, by "{shown(found.time)}"' if found.time is not None else "by chance"
+    reason = (
+        f'the submission lists values of "{shown(found.item)}" for each "{shown(found.user)}": '
+        f"{found.held_out} interactions of each are held out, {'the ' if found.time is not None else ''}{which}"
+    )
+    return {"shape": "recommender", "shape_reason": reason[:300], "shape_confidence": "likely", "recommender": found.describe()}
 
 
 def _make_labels(data: DataFiles, plan: TargetPlan, values: list[NDArray], labelled: NDArray[np.int64]) -> Labels:

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from . import limits
 from .errors import BadInput, shown
 from .tables import TextTable, read_table
@@ -96,7 +98,7 @@ def read_data_files(data_dir: Path) -> DataFiles:
     sample_file = by_role.get("sample")
     sample = read_table(sample_file.path) if sample_file else None
     if "train" not in by_role or "test" not in by_role:
-        _guess_by_columns(files, by_role, warnings)
+        _guess_by_columns(files, by_role, warnings, sample)
     if "test" not in by_role and "train" in by_role and sample is not None and sample_file is not None:
         train = read_table(by_role["train"].path)
         if sample.columns[0] in train.columns:
@@ -115,7 +117,7 @@ def read_data_files(data_dir: Path) -> DataFiles:
     return DataFiles(files, train, test, sample, sample_file, by_role["test"], warnings)
 
 
-def _guess_by_columns(files: list[ListedFile], by_role: dict[str, ListedFile], warnings: list[str]) -> None:
+def _guess_by_columns(files: list[ListedFile], by_role: dict[str, ListedFile], warnings: list[str], sample: TextTable | None) -> None:
     """Without telling names: of two tables with the same columns, the one with more columns is the training set."""
     known = {f.name for f in by_role.values()}
     candidates = [f for f in files if f.role == "table" and f.name not in known][:20]
@@ -133,6 +135,8 @@ def _guess_by_columns(files: list[ListedFile], by_role: dict[str, ListedFile], w
             common = len(columns_a & columns_b)
             if file_a is file_b or common < 2 or not columns_a > columns_b:
                 continue
+            if sample is not None and sample.columns[0] in b.columns and _repeats(b, sample.columns[0]):
+                continue
             if by_role.get("train") not in (None, file_a) or by_role.get("test") not in (None, file_b):
                 continue
             if best is None or common > best[0]:
@@ -141,3 +145,7 @@ def _guess_by_columns(files: list[ListedFile], by_role: dict[str, ListedFile], w
         best[1].role, best[2].role = "train", "test"
         by_role["train"], by_role["test"] = best[1], best[2]
         warnings.append(f"train and test were guessed from their columns: {shown(best[1].name)} and {shown(best[2].name)}")
+
+
+def _repeats(table: TextTable, column: str) -> bool:
+    return pc.count_distinct(table.column(column)).as_py() < table.rows

@@ -201,6 +201,7 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
         "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
         "media_columns": list(task.media),
+        "recommender": profile.get("recommender"),
         "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},
         "entity_columns": profile.get("entity_columns", []),
         "given_columns": [{"name": g["name"], "how": g["how"]} for g in profile.get("given_columns", []) if g["how"] != "dropped"],

@@ -53,6 +53,9 @@ def write_tables(task: Task, folds: Folds, fold: int | None, places: dict[Path, 
             continue
         for folder, rows in places.items():
             own = np.zeros(len(numbers[table.entity]) + 1, dtype=bool)
+            if folder == train:
+                own[:] = True
+                own[task.renumbered[table.entity]] = False
             own[task.renumbered[table.entity][rows]] = True
             own[-1] = False  # rows of the table without an entity
             chosen = known[own[table.codes[known]]]

@@ -107,7 +107,8 @@ def _decide(
     entry = {**entry, "key": link.key, "relation": "none" if not link.key else "one" if link.is_unique else "many"}
     if moment is None and link.entity is not None and link.in_test < _LEAST_COVERED:
         return _withhold(entry, f"only training rows have a row in it, by {_list(link.key)}")
-    leaks = {} if moment is not None else _find_leaks(competition, table, entry["file"], link, labels, labelled)
+    counting: dict[str | None, str] = {c: f'"{shown(c)}" counts what folds hold out' for c in competition.counting.get(entry["file"], [])}
+    leaks = counting if moment is not None else counting | _find_leaks(competition, table, entry["file"], link, labels, labelled)
     if leaks and not allow_leaks:
         if any(column is None for column in leaks):
             return _withhold(entry, f"it tells the answers: {leaks[None]}")

@@ -28,7 +28,7 @@ def check_solution(task: Task, solution: Solution, measured: Measured, data_chec
 
 def _check_perfect(task: Task, measured: Measured) -> Check:
     maximize = METRICS[task.metric_id].direction == "maximize"
-    perfect = measured.score >= 0.9999 if maximize else measured.score <= 1e-9
+    perfect = measured.score >= 0.9999 * METRICS[task.metric_id].most if maximize else measured.score <= 1e-9
     return check("not perfect", not perfect, "unverified", "the score is perfect: look for a leak" if perfect else "the score leaves room")
 
 

@@ -20,8 +20,9 @@ _ENTITY = re.compile(
     r"(^|_|\s)(subject|patient|user|customer|client|group|session|household|family|author|speaker|site|product|store|machine|engine|device|unit)(_?id|_?no|_?number)?$",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(
-    r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour)(_?(num|id|no|index))?$", re.IGNORECASE
+TIME_NAME = re.compile(
+    r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour|ts)(_?(num|id|no|index))?$",
+    re.IGNORECASE,
 )
 
 
@@ -48,7 +49,7 @@ def find_time_column(competition: Competition, columns: list[str]) -> str | None
     split = competition.files.train.rows
     for column in columns:
         typed = competition.typed(column)
-        if typed.kind != "datetime" and not (typed.kind == "numeric" and _TIME_NAME.search(column)):
+        if typed.kind != "datetime" and not (typed.kind == "numeric" and TIME_NAME.search(column)):
             continue
         values = time_numbers(typed.values, typed.kind)
         if values is None:

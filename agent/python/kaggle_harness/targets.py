@@ -52,7 +52,9 @@ class TargetPlan:
     warnings: list[str]
 
 
-def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None) -> TargetPlan:
+def plan_targets(
+    train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, is_recommender: bool = False
+) -> TargetPlan:
     """Ties the submission's value columns to training columns. Raises BadInput when the target is absent from the training table."""
     warnings: list[str] = []
     if metric_id is not None and METRICS[metric_id].needs == "survival":
@@ -68,7 +70,7 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
         warnings.append(found if isinstance(found, str) else "no survival: the submission has more than one column to predict")
         metric_id = None
     lower_train = {c.lower(): c for c in train.columns}
-    answer = _plan_answer(train, test, shape, metric_id)
+    answer = _plan_answer(train, test, shape, metric_id, is_recommender)
     if answer is not None:
         return TargetPlan([answer], "answer", {}, warnings)
     named = [c if c in train.columns else lower_train.get(c.lower()) for c in shape.value_columns]
@@ -100,7 +102,7 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
     return TargetPlan([target], _form([target], metric_id, shape), {}, warnings)
 
 
-def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None) -> Target | None:
+def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, is_recommender: bool) -> Target | None:
     """A single target whose answers are texts: asked for by the metric, or plain from what the labels are."""
     if len(shape.value_columns) != 1:
         return None
@@ -115,11 +117,13 @@ def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metr
     cells = train.column(column).drop_null().slice(0, _ANSWER_ROWS).to_pylist()
     if not cells:
         return None
-    kind = _answer_type(cells, METRICS[metric_id].needs if metric_id else None, metric_id)
+    kind = _answer_type(cells, METRICS[metric_id].needs if metric_id else None, metric_id, is_recommender)
     return None if kind is None else Target(column, kind, None)
 
 
-def _answer_type(cells: list[str], needs: str | None, metric_id: str | None) -> str | None:
+def _answer_type(cells: list[str], needs: str | None, metric_id: str | None, is_recommender: bool) -> str | None:
+    if is_recommender:
+        return "list"
     asked = {need: kind for kind, need in ANSWER_TYPES.items()}.get(needs or "")
     if asked is not None:
         return asked

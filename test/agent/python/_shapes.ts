@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ExecutionContext } from 'ava';
 import type { MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import { PYTHON } from '../../_support/python.ts';
 import { fixTask, makeCsv, makeRandom, openHarness, readCsv, writeFiles } from './_harness.ts';
 import { encodeRuns, makePng } from './_images.ts';
+
+const runFile = promisify(execFile);
 
 /** The fold vector as the harness stores it. */
 export const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
@@ -16,7 +21,7 @@ export interface Shape {
   /** Files that are no text. */
   media?: Record<string, Uint8Array>;
   metric: MetricId;
-  shape: 'rows' | 'groups' | 'time' | 'panel';
+  shape: 'rows' | 'groups' | 'time' | 'panel' | 'recommender';
   /** Label columns, the last ones of train.csv. */
   targets: readonly string[];
   relabel: (label: string, row: number, target: string) => string;
@@ -327,4 +332,11 @@ export async function openShape(t: ExecutionContext, shape: Shape, foldCount = 4
   const harness = openHarness(t);
   const fixed = await fixTask(t, harness, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
   return { harness, ...fixed, cut: await harness.cut({ fold_count: foldCount }) };
+}
+
+/** A Parquet table as rows of text. */
+export async function readTable(folder: string, name: string): Promise<Record<string, string>[]> {
+  const program = 'import sys,pyarrow.parquet as p,pyarrow.csv as c; c.write_csv(p.read_table(sys.argv[1]), sys.stdout.buffer)';
+  const { stdout } = await runFile(PYTHON, ['-I', '-c', program, join(folder, 'tables', `${name}.parquet`)]);
+  return readCsv(stdout);
 }

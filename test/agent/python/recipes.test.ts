@@ -13,9 +13,9 @@ import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } fro
 
 const runFile = promisify(execFile);
 const RECIPES = fileURLToPath(new URL('../../../agent/python/recipes', import.meta.url));
-const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear', 'nearest_answers'];
+const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear', 'nearest_answers', 'item_neighbours'];
 /** Those of answers that are texts, which the others cannot give. */
-const OF_ANSWERS = new Set(['nearest_answers']);
+const OF_ANSWERS = new Set(['nearest_answers', 'item_neighbours']);
 
 interface Kind {
   title: string;

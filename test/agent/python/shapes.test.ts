@@ -1,24 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { RunFolders, TaskProfile } from '#agent/evaluate/harness-protocol.ts';
-import { PYTHON } from '../../_support/python.ts';
 import { gradeFolds, openCut } from './_grading.ts';
 import { fixTask, makeCsv, makeRandom, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
-import { groupsShape, openShape, panelShape, readRows, rowsShape, survivalShape, tablesShape, timeShape } from './_shapes.ts';
+import { groupsShape, openShape, panelShape, readRows, readTable, rowsShape, survivalShape, tablesShape, timeShape } from './_shapes.ts';
 
-const runFile = promisify(execFile);
 type Row = Record<string, string>;
-
-/** A Parquet table as rows of text. */
-async function readTable(folder: string, name: string): Promise<Row[]> {
-  const program = 'import sys,pyarrow.parquet as p,pyarrow.csv as c; c.write_csv(p.read_table(sys.argv[1]), sys.stdout.buffer)';
-  const { stdout } = await runFile(PYTHON, ['-I', '-c', program, join(folder, 'tables', `${name}.parquet`)]);
-  return readCsv(stdout);
-}
 
 async function listTables(folder: string): Promise<string[]> {
   return (await readdir(join(folder, 'tables')).catch(() => [])).toSorted();
