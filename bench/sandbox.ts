@@ -8,9 +8,13 @@ import { PYTHON } from '#test/_support/python.ts';
 import { createForkServer } from '#agent/sandbox/fork-server.ts';
 import { createProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
 import { probeConfinement } from '#agent/sandbox/confinement.ts';
+import { startHarness } from '#agent/evaluate/harness-client.ts';
 
 const ROWS = 50_000;
 const ROUNDS = 7;
+const MEDIA_FILES = 10_000;
+const MEDIA_BYTES = 8_000;
+const STAGING_GOAL_S = 10;
 const USAGE = 'npm run bench:sandbox: what a run in each sandbox takes longer than the bare interpreter, medians of interleaved rounds';
 
 /** Reads, fits, predicts, writes: what a quick solution does at this size. */
@@ -65,10 +69,38 @@ async function main(): Promise<number> {
       );
     }
     for (const line of missing) process.stdout.write(`not measured: ${line}\n`);
+    process.stdout.write(`${await measureStaging(dir)}\n`);
     await forkServer.close();
     return 0;
   } finally {
     await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** What it takes to lay out the folders of runs whose rows name ten thousand files. */
+async function measureStaging(dir: string): Promise<string> {
+  const data = join(dir, 'media');
+  await mkdir(join(data, 'images'), { recursive: true });
+  const bytes = new Uint8Array(MEDIA_BYTES);
+  for (let i = 0; i < MEDIA_FILES; i += 1) {
+    bytes.set([i % 256, Math.floor(i / 256)]);
+    await writeFile(join(data, 'images', `${i}.png`), bytes);
+  }
+  const tests = MEDIA_FILES / 5;
+  const lines = (from: number, to: number, label: boolean) =>
+    Array.from({ length: to - from }, (_, i) => `${from + i}.png${label ? `,${(from + i) % 2}` : ''}`).join('\n');
+  await writeFile(join(data, 'train.csv'), `image,y\n${lines(0, MEDIA_FILES - tests, true)}\n`);
+  await writeFile(join(data, 'test.csv'), `image\n${lines(MEDIA_FILES - tests, MEDIA_FILES, false)}\n`);
+  const harness = startHarness({ python: PYTHON, threads: 1, env: { PATH: process.env['PATH'] }, timeoutMs: 300_000 });
+  try {
+    const metric = { id: 'auc', direction: 'maximize', display_name: 'auc', source: 'api', proxy: false, k: null } as const;
+    const profile = await harness.profile({ data_dir: data, description: '', slug: 'bench', metric });
+    await harness.fixTask({ data_dir: data, work_dir: join(dir, 'work'), profile, metric, seed: 1 });
+    const { seconds, runs } = await harness.cut({ fold_count: 5 });
+    const each = seconds / runs.length;
+    return `staging ${MEDIA_FILES} files of ${MEDIA_BYTES / 1000} kB for a run: ${each.toFixed(1)} s (goal: under ${STAGING_GOAL_S}); all ${runs.length} folds: ${seconds.toFixed(1)} s`;
+  } finally {
+    await harness.close();
   }
 }
 

@@ -4,18 +4,38 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { PYTHON } from '../../_support/python.ts';
-import { fingerprints, relabelled, rowsShape, StoredFolds } from './_shapes.ts';
+import {
+  fingerprints,
+  listsShape,
+  masksShape,
+  panelShape,
+  relabelled,
+  rowsShape,
+  StoredFolds,
+  survivalShape,
+  tablesShape,
+} from './_shapes.ts';
+import type { Shape } from './_shapes.ts';
 import { fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../agent/python', import.meta.url));
 
 /** A step of the harness, and what makes it look at the labels of the rows that it must not show. */
-const LEAKS = [
+interface Leak {
+  readonly title: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** The shape that the step belongs to; rows by default. */
+  readonly shape?: () => Shape;
+}
+
+const LEAKS: readonly Leak[] = [
   {
     title: 'the rows to answer carry a column of labels',
     file: 'run_folders.py',
-    from: '_visible(task, predict, run.keys, numbers, {})',
-    to: '_visible(task, predict, run.keys, numbers, {"hint": pa.array([int(task.truth[0][r]) if r < task.n_train else 0 for r in predict])})',
+    from: 'rows = show_as_test(task, folds, plan.fold, predict, rows)',
+    to: 'rows = rows.append_column("hint", pa.array([int(task.truth[0][r]) if r < task.n_train else 0 for r in predict]))',
   },
   {
     title: 'the sample holds the mean of the labels',
@@ -41,10 +61,52 @@ const LEAKS = [
     from: '"schema_version": 1,',
     to: '"schema_version": 1, "positives": int(task.truth[0].sum()),',
   },
+  {
+    title: 'a column that stands still is taken from the block itself',
+    file: 'shown_columns.py',
+    from: 'source = source[np.argsort(task.times[source], kind="stable")]',
+    to: 'source = rows[np.argsort(task.truth[0][rows] * 13 % 7)]',
+    shape: panelShape,
+  },
+  {
+    title: 'rows of tables are in an order that depends on the labels',
+    file: 'shown_tables.py',
+    from: 'order = np.argsort(shown.to_numpy(zero_copy_only=False), kind="stable")',
+    to: 'order = np.argsort((shown.to_numpy(zero_copy_only=False) * (1 + int(task.truth[0].sum()))) % 97, kind="stable")',
+    shape: tablesShape,
+  },
+  {
+    title: 'the names of files depend on the masks',
+    file: 'shown_media.py',
+    from: 'numbers = rng.permutation(len(used)) + 1',
+    to: 'numbers = np.roll(rng.permutation(len(used)) + 1, int(task.truth[0].sum()) % 50)',
+    shape: masksShape,
+  },
+  {
+    title: 'the time stamps of files depend on the masks',
+    file: 'run_folders.py',
+    from: 'os.utime(place, _FIXED_TIME)',
+    to: 'os.utime(place, (946_684_800 + int(task.truth[0].sum()),) * 2)',
+    shape: masksShape,
+  },
+  {
+    title: 'survival times that are withheld go into the sample',
+    file: 'run_folders.py',
+    from: 'value = 0.0 if target.classes is None else 0.5 if width == 1 else 1 / width',
+    to: 'value = float(task.truth[0][:, 0].mean())',
+    shape: survivalShape,
+  },
+  {
+    title: 'the sample holds the most frequent list',
+    file: 'run_folders.py',
+    from: 'pa.array([""] * len(keys) if target.is_answer',
+    to: 'pa.array([str(sum(len(task.extras.answers.texts[c]) for c in task.truth[0]))] * len(keys) if target.is_answer',
+    shape: () => listsShape('map_of_lists'),
+  },
 ];
 
 /** Something that starts the harness with one step changed. */
-async function makeLeaky(t: ExecutionContext, { file, from, to }: (typeof LEAKS)[number]): Promise<string> {
+async function makeLeaky(t: ExecutionContext, { file, from, to }: Leak): Promise<string> {
   const dir = await makeFolder(t);
   await cp(SOURCE, join(dir, 'python'), { recursive: true });
   const path = join(dir, 'python/kaggle_harness', file);
@@ -58,14 +120,14 @@ async function makeLeaky(t: ExecutionContext, { file, from, to }: (typeof LEAKS)
 
 for (const leak of LEAKS) {
   test(`non-interference goes red when ${leak.title}`, async (t) => {
-    const shape = rowsShape();
+    const shape = (leak.shape ?? rowsShape)();
     const leaky = await makeLeaky(t, leak);
     const first = openHarness(t, leaky);
-    const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, shape.files), metric: shape.metric });
+    const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
     const [run] = (await first.cut({ fold_count: 4 })).runs;
     const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
     const { vector } = StoredFolds.parse(JSON.parse(stored));
-    const dataDir = await writeFiles(t, { ...shape.files, 'train.csv': relabelled(shape, vector, 0) });
+    const dataDir = await writeFiles(t, { ...shape.files, ...shape.media, 'train.csv': relabelled(shape, vector, 0) });
     const workDir = await makeFolder(t);
     await mkdir(join(workDir, 'harness'));
     await writeFile(join(workDir, 'harness', 'folds.json'), stored);
