@@ -20,6 +20,13 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
     task: {
       kind: profile.kind,
       shape: profile.shape,
+      shapeReason: profile.shape_reason,
+      shapeConfidence: profile.shape_confidence,
+      givenColumns: profile.given_columns,
+      mediaColumns: profile.media_columns,
+      tables: profile.tables,
+      recommender: profile.recommender,
+      oneRowAtATime: profile.one_row_at_a_time,
       targets: profile.targets,
       trainRows: profile.train_rows,
       testRows: profile.test_rows,

@@ -120,6 +120,7 @@ function writeOrigin(evidence: Evidence): string {
   const split = Object.entries(evidence.seconds).map(([phase, seconds]) => `${phase} ${show(seconds)}`);
   const facts: [string, string][] = [
     ['Submission', `sha256 ${evidence.submission?.sha256 ?? 'none'}, ${evidence.submission?.bytes ?? 0} bytes`],
+    ['Folds cut by', `${evidence.task.shape} (${evidence.task.shapeConfidence}): ${evidence.task.shapeReason}`],
     ['Folds', `sha256 ${evidence.folds.hash ?? 'none'}, seed ${evidence.folds.seed}`],
     ['Journal', `${evidence.journal.seq} lines, last hash ${evidence.journal.hash}`],
     ['Metric found in', evidence.metric.source],

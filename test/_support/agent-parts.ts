@@ -12,7 +12,7 @@ import type { Recipe } from '#agent/search/recipes.ts';
 import type { RunOutcome, Sandbox, SolutionRun } from '#agent/sandbox/sandbox.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
 
-const FOLDS = 3;
+export const FOLDS = 3;
 const PROBE_FOLDER = `fold-${FOLDS + 1}`;
 
 /** A regression task of three columns; no file of it is read by these parts. */

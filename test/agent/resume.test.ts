@@ -13,7 +13,7 @@ import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
-import { createScriptedSandbox, makeAgentParams, makeSpec } from '../_support/agent-parts.ts';
+import { createScriptedSandbox, FOLDS, makeAgentParams, makeSpec } from '../_support/agent-parts.ts';
 import { makeStore, readEvents, readValidManifest } from '../_support/agent-store.ts';
 
 const CHILD = fileURLToPath(new URL('./_crash-child.ts', import.meta.url));
@@ -97,6 +97,20 @@ test('SIGTERM in the middle of a run ends with 75, and the next attempt goes on'
   const second = await makeAgentParams(dir, store, { spec: { ...spec, attempt: 2 } });
   t.is(await runAgent(second), 0);
   await checkResumed(t, { dir, store, spec, title: 'stopped' });
+});
+
+test('a program that an earlier attempt measured is still known: its score is looked at again', async (t) => {
+  const { dir, store } = await makeStore(t);
+  const spec = makeSpec();
+  const child = startChild(t, { dir, spec, killAfterWrite: null, stallInRun: 2 * FOLDS + 1 });
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  const { entries } = verifyJournal(await readSegments(store, spec.jobId));
+  t.deepEqual(finishedIn(entries, 1), [0, 1, 2], 'the second recipe is the best one');
+  t.is(await runAgent(await makeAgentParams(dir, store, { spec: { ...spec, attempt: 2 } })), 0);
+  const probes = (await readRuns(dir, 2)).filter((line) => line === 'probe');
+  t.deepEqual(probes, ['probe']);
 });
 
 test('a solution during which two attempts died is not run a third time', async (t) => {

@@ -25,6 +25,19 @@ test('nulls mean the default, as in the original system', (t) => {
   t.deepEqual(read({ kaggle_url: URL, priority: null, resources: null, hint: null }).options, read({ kaggle_url: URL }).options);
 });
 
+test('what the caller says of the task is kept, and what it does not say is left to be found out', (t) => {
+  const task = { shape: 'time', time_column: 'week', allow_data_leaks: true };
+  t.deepEqual(read({ kaggle_url: URL, task }).options.task, {
+    shape: 'time',
+    groupColumn: null,
+    timeColumn: 'week',
+    oneRowAtATime: null,
+    allowDataLeaks: true,
+  });
+  t.throws(() => read({ kaggle_url: URL, task: { shape: 'circles' } }), { instanceOf: AgentError });
+  t.throws(() => read({ kaggle_url: URL, task: { fold: 3 } }), { instanceOf: AgentError });
+});
+
 test('a tier names a size; tier and resources together are refused', (t) => {
   t.is(read({ kaggle_url: URL, tier: 'large' }).options.resources.memoryMib, 16_384);
   t.throws(() => read({ kaggle_url: URL, tier: 'small', resources: {} }), { instanceOf: AgentError, message: /not both/ });

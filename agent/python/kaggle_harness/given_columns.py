@@ -47,9 +47,9 @@ def describe_given(data: Series, targets: dict[str, Array], allow_leaks: bool) -
     """GivenColumn of each column that needs care. `targets`: number targets over the training rows, NaN where unlabelled."""
     steps = count_steps(data.times[data.split :])
     described: list[dict[str, Any]] = []
-    for name, (kind, values) in data.columns.items():
+    for place, (name, (kind, values)) in enumerate(data.columns.items()):
         found = _find_missing(values, steps, data.split) or _find_frozen(data, kind, values, steps)
-        relation = _find_relation(data, kind, values, targets) if len(described) < _LAG_COLUMNS else None
+        relation = _find_relation(data, kind, values, targets) if place < _LAG_COLUMNS else None
         if found is None and relation is None:
             continue
         how, hidden, reason = found or ("kept", [], "the test set has it filled in the same way")

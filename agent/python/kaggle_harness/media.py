@@ -92,6 +92,6 @@ def read_sizes(paths: list[Path | None]) -> NDArray[np.int64]:
             try:
                 with Image.open(path) as image:
                     known[path] = (image.height, image.width)
-            except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+            except (UnidentifiedImageError, OSError, ValueError, OverflowError, Image.DecompressionBombError) as error:
                 raise BadInput(f"{shown(path.name)} cannot be read as an image, so its size is unknown.") from error
     return np.array([known[path] for path in paths if path is not None], dtype=np.int64)

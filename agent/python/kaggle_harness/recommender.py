@@ -101,13 +101,15 @@ def _find_columns(data: DataFiles) -> tuple[str, str, str] | None:
 def _find_item(train: TextTable, user: str, cells: pa.ChunkedArray) -> str | None:
     """The column that holds what the sample lists; by its name where the sample lists nothing."""
     listed = Counter(item for cell in cells.slice(0, _SAMPLE_ROWS).to_pylist() if cell for item in split_items(cell))
+    # A single value a cell may be a number to predict; several are a list.
+    several = sum(len(split_items(cell)) > 1 for cell in cells.slice(0, _SAMPLE_ROWS).to_pylist() if cell) > 0
     best: tuple[float, str] | None = None
-    for column in [c for c in train.columns if c != user]:
+    for column in [c for c in train.columns if c != user and (several or _ITEM.search(c))]:
         names = pc.unique(train.column(column).drop_null())
         if len(names) < _LEAST_ITEMS:
             continue
         if not listed:
-            share = 1.0 if _ITEM.search(column) else 0.0
+            share = 1.0
         else:
             found = pc.is_in(pa.array(list(listed)), value_set=names).to_pylist()
             share = sum(count for count, is_in in zip(listed.values(), found, strict=True) if is_in) / sum(listed.values())

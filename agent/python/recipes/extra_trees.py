@@ -267,7 +267,7 @@ def image_numbers(path):
         with Image.open(path) as image:
             width, height = image.size
             small = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float64) / 255
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return np.full(3 * SIDE * SIDE + 3 * HISTOGRAM + 2, np.nan)
     shares = [np.histogram(small[:, :, c], bins=HISTOGRAM, range=(0, 1))[0] / SIDE**2 for c in range(3)]
     return np.concatenate([small.ravel(), *shares, [height, width]])

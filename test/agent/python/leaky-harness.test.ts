@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { PYTHON } from '../../_support/python.ts';
+import { gradeFolds, openCut } from './_grading.ts';
 import {
   fingerprints,
+  groupsShape,
   listsShape,
   masksShape,
   panelShape,
@@ -14,6 +16,7 @@ import {
   StoredFolds,
   survivalShape,
   tablesShape,
+  timeShape,
 } from './_shapes.ts';
 import type { Shape } from './_shapes.ts';
 import { fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
@@ -116,6 +119,37 @@ async function makeLeaky(t: ExecutionContext, { file, from, to }: Leak): Promise
   const starter = join(dir, 'start.sh');
   await writeFile(starter, `#!/bin/sh\nexec '${PYTHON}' -I -B '${join(dir, 'python/harness.py')}'\n`, { mode: 0o755 });
   return starter;
+}
+
+/** Folds that are not apart, and the check that must say so. */
+const TANGLES: readonly (Leak & { readonly check: string })[] = [
+  {
+    title: 'groups are cut through',
+    file: 'folds.py',
+    from: 'return _group_folds(task, task.groups[: task.n_train], count)',
+    to: 'return Folds(count, _stratified(task, count))',
+    shape: groupsShape,
+    check: 'groups apart',
+  },
+  {
+    title: 'a fold learns from what comes later',
+    file: 'folds.py',
+    from: 'np.flatnonzero(times[: len(self.vector)] <= self.train_end[fold])',
+    to: 'np.flatnonzero(self.vector != fold)',
+    shape: timeShape,
+    check: 'time in order',
+  },
+];
+
+for (const tangle of TANGLES) {
+  test(`a solution is suspect when ${tangle.title}`, async (t) => {
+    const shape = (tangle.shape ?? rowsShape)();
+    const opened = await openCut(t, shape.files, shape.metric, openHarness(t, await makeLeaky(t, tangle)));
+    await gradeFolds(t, opened, 1, (row) => row['u'] ?? '0', { column: 'y' });
+    const { checks, trust } = await opened.harness.finishSolution({ solution: 1 });
+    t.is(trust.verdict, 'suspect');
+    t.false(checks.find(({ name }) => name === tangle.check)?.ok ?? true);
+  });
 }
 
 for (const leak of LEAKS) {

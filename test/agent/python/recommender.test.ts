@@ -147,6 +147,17 @@ test('a recommender: other held-out items of the users of a fold change no byte 
   }
 });
 
+test('a number to predict for each customer of a table of purchases is no list of items', async (t) => {
+  const { shape } = makeInteractions();
+  const sample = makeCsv(['customer', 'recommended'], USERS, (i) => [`c${i}`, i % 3]);
+  const train = (shape.files['train.csv'] ?? '').replace('customer,item,ts', 'customer,count,ts').replaceAll(',i', ',');
+  const harness = openHarness(t);
+  const dataDir = await writeFiles(t, { 'train.csv': train, 'sample_submission.csv': sample });
+  await t.throwsAsync(harness.profile({ data_dir: dataDir, description: '', slug: 'test', metric: null }), {
+    message: /target/i,
+  });
+});
+
 async function runRecipe(run: RunFolders, out: string): Promise<void> {
   const folders = ['--train', run.train_dir, '--predict', run.predict_dir, '--out', out];
   await runFile(PYTHON, ['-I', '-B', RECIPE, ...folders, '--seed', '3', '--threads', '1', '--deadline', '60'], { env: {} });

@@ -32,6 +32,13 @@ const evidence: Evidence = {
   task: {
     kind: 'rows',
     shape: 'rows',
+    shapeReason: 'no column names entities or times that the test rows differ by',
+    shapeConfidence: 'certain',
+    givenColumns: [],
+    mediaColumns: [],
+    tables: [],
+    recommender: null,
+    oneRowAtATime: false,
     targets: [{ name: HOSTILE, type: 'regression', classes: null }],
     trainRows: 1,
     testRows: 1,
