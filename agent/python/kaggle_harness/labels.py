@@ -14,7 +14,7 @@ from .column_types import parse_numbers
 from .errors import BadInput, shown
 
 if TYPE_CHECKING:
-    from .profile import Competition
+    from .competition import Competition
     from .tables import TextTable
 
 

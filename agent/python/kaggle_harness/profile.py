@@ -1,7 +1,6 @@
 """Reads the competition folder once and says what the task is: file roles, targets, types, groups, time, submission format."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .answers import ANSWER_TYPES, AnswerPool
-from .column_types import TypedColumn, parse_numbers, time_numbers, type_column
+from .column_types import parse_numbers, time_numbers
+from .competition import Competition
 from .errors import BadInput, shown
 from .given_columns import Series, describe_given
 from .labels import read_labels
 from .limits import DESCRIPTION_CHARACTERS, MEDIA_BYTES
-from .media import find_media, split_names
 from .metric_table import METRICS
-from .recommender import recast
-from .roles import DataFiles, read_data_files
+from .roles import DataFiles
 from .row_unit import RowUnit, decide_unit, series_codes
-from .side_tables import Times, describe_tables, read_beside, type_beside
+from .side_tables import Times, describe_tables
 from .structure import find_query_column, find_weight_column
 from .submission_format import SubmissionShape, find_shape, is_id_name, tied_test_column
 from .table_leaks import Labels
-from .tables import TextTable
 from .targets import TargetPlan, plan_targets
 
 _ONE_AT_A_TIME = re.compile(
@@ -36,44 +33,6 @@ _EMPTY_ANSWERS = frozenset({"list", "set", "mask"})
 """Types of targets for which nothing is an answer, too."""
 
 
-class Competition:
-    """The folder as read: text tables, and typed features of train and test rows together (train first)."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        files = read_data_files(data_dir)
-        made = recast(files)
-        files = files if made is None else made.data
-        self.recommender = None if made is None else made.recommender
-        self.counting: dict[str, list[str]] = {} if made is None else made.counting
-        self.media = find_media(files)
-        self.files: DataFiles = split_names(files, self.media)
-        self._typed: dict[str, TypedColumn] = {}
-        self._beside: dict[str, TextTable] = {} if made is None else dict(made.beside)
-        self._typed_beside: dict[tuple[str, str], TypedColumn] = {}
-
-    def beside(self, file: str) -> TextTable:
-        """Another table of the folder. Raises BadInput when it cannot be read."""
-        if file not in self._beside:
-            self._beside[file] = read_beside(next(f for f in self.files.files if f.name == file))
-        return self._beside[file]
-
-    def typed_beside(self, file: str, column: str) -> TypedColumn:
-        """A column of another table, typed by its own cells."""
-        if (file, column) not in self._typed_beside:
-            self._typed_beside[file, column] = type_beside(self.beside(file), column)
-        return self._typed_beside[file, column]
-
-    def typed(self, column: str) -> TypedColumn:
-        """A column that both tables have, typed over all rows."""
-        if column not in self._typed:
-            train, test = self.files.train, self.files.test
-            decimal = "," if "," in (train.format.decimal, test.format.decimal) else "."
-            chunks = [*train.column(column).chunks, *test.column(column).chunks]
-            self._typed[column] = type_column(pa.chunked_array(chunks, type=pa.string()), decimal)
-        return self._typed[column]
-
-
 def make_profile(competition: Competition, description: str, metric_id: str | None, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
     """The TaskProfile of the protocol. `wanted`: what the caller asks for instead of what would be found. Raises BadInput naming file, column or row."""
     data, wanted = competition.files, wanted or {}
@@ -83,10 +42,7 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     id_columns = _test_id_columns(data, shape)
     plan = plan_targets(data.train, data.test, shape, metric_id, competition.recommender is not None)
     warnings += plan.warnings
-    if any(t.name in ("key", "key_") for t in plan.targets):
-        raise BadInput(
-            f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.'
-        )
+    _check_names(data, plan)
     _check_ids(data, shape, id_columns)
     target_names = {c for t in plan.targets for c in t.label_columns()}
     both = [c for c in data.test.columns if c in data.train.columns and c not in target_names]
@@ -240,6 +196,13 @@ def _test_id_columns(data: DataFiles, shape: SubmissionShape) -> list[str]:
         return [c for c in shape.id_columns if c in data.test.columns]
     tied = [tied_test_column(data.sample, c, data.test) for c in shape.id_columns]
     return [c for c in tied if c is not None]
+
+
+def _check_names(data: DataFiles, plan: TargetPlan) -> None:
+    if any(t.name in ("key", "key_") for t in plan.targets):
+        raise BadInput(
+            f'{shown(data.train.name)}: a target named "key" is not supported, since run folders name their rows so; rename the column.'
+        )
 
 
 def _check_ids(data: DataFiles, shape: SubmissionShape, id_columns: list[str]) -> None:

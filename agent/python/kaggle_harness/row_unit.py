@@ -16,7 +16,7 @@ from .structure import find_group_column, find_time_column
 from .submission_format import is_id_name
 
 if TYPE_CHECKING:
-    from .profile import Competition
+    from .competition import Competition
 
 Unit = Literal["rows", "groups", "time", "panel"]
 Confidence = Literal["asked", "certain", "likely", "guess"]

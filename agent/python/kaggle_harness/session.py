@@ -16,6 +16,7 @@ from . import evaluate as evaluate_part
 from . import state as state_part
 from .checks import Check, check, decide_verdict
 from .claims import read_claim
+from .competition import Competition
 from .data_checks import check_data
 from .errors import BadOutput, Refused
 from .expected import expect_score
@@ -24,7 +25,7 @@ from .folds import Folds
 from .metric_table import METRICS
 from .probe_checks import check_jump, check_probes
 from .probes import Kind, ProbeOutcome, plan_probes
-from .profile import Competition, make_profile
+from .profile import make_profile
 from .program_rules import find_carried_answers
 from .refit import compare_refit, wants_refit
 from .run_folders import Run, write_plan, write_run

@@ -12,15 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from . import limits
-from .column_types import TypedColumn, time_numbers, type_column
+from .column_types import time_numbers
 from .errors import BadInput, shown
 from .table_leaks import Labels, find_leaks
 from .table_links import Link, find_link, join_texts, joined_texts, key_texts, match_rows
-from .tables import TextTable, read_table
+from .tables import TextTable
 
 if TYPE_CHECKING:
-    from .profile import Competition
-    from .roles import ListedFile
+    from .competition import Competition
 
 _LEAST_COVERED = 0.05
 
@@ -164,16 +163,6 @@ def _find_leaks(
     for leak in find_leaks(columns, matches, link.is_unique, codes, labels):
         found[leak.column] = leak.detail
     return found
-
-
-def read_beside(file: ListedFile) -> TextTable:
-    """A table beside train and test. Raises BadInput."""
-    return read_table(file.path, byte_limit=limits.TABLES_BYTES)
-
-
-def type_beside(table: TextTable, column: str) -> TypedColumn:
-    """One of its columns, typed by its own cells."""
-    return type_column(table.column(column), table.format.decimal)
 
 
 def load_tables(

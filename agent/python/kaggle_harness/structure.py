@@ -14,7 +14,7 @@ from .metrics import average_ranks
 from .submission_format import is_id_name
 
 if TYPE_CHECKING:
-    from .profile import Competition
+    from .competition import Competition
 
 _ENTITY = re.compile(
     r"(^|_|\s)(subject|patient|user|customer|client|group|session|household|family|author|speaker|site|product|store|machine|engine|device|unit)(_?id|_?no|_?number)?$",

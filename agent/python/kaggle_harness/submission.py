@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .column_types import parse_numbers
+from .competition import Competition
 from .decoders import Decoder, apply_labels, apply_values
 from .metrics_of_lists import first_classes
-from .profile import Competition
 from .task import Task
 
 Array = NDArray[np.float64]

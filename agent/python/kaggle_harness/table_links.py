@@ -15,7 +15,7 @@ from .column_types import parse_numbers
 from .submission_format import is_id_name
 
 if TYPE_CHECKING:
-    from .profile import Competition
+    from .competition import Competition
     from .tables import TextTable
 
 _LEAST_OVERLAP = 0.5

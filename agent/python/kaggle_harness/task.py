@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from .answers import ANSWER_TYPES, AnswerPool, check_answer
 from .column_types import parse_numbers, time_numbers
+from .competition import Competition
 from .errors import BadInput, BadOutput, Refused, shown
 from .labels import read_labels
 from .layout import Extras, Layout, make_layout
 from .media import read_sizes
 from .metric_table import ANSWER_NEEDS, BINARY_METRICS, METRICS
-from .profile import Competition, join_keys
+from .profile import join_keys
 from .row_unit import series_codes
 from .side_tables import SideTable, load_tables
 

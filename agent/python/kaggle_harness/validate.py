@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .answers import check_answer
+from .competition import Competition
 from .errors import BadInput, BadOutput, shown
 from .file_bytes import read_bytes
 from .metric_table import DEVIANCE_METRICS, LOG_VALUE_METRICS, METRICS, RANK_METRICS
-from .profile import Competition, join_keys
+from .profile import join_keys
 from .submission import class_texts
 from .table_format import decode_text
 from .tables import TextTable, read_table
