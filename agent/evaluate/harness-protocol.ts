@@ -89,6 +89,7 @@ export const METRIC_IDS = [
   'rouge_2',
   'rouge_l',
   'dice_by_image',
+  'box_precision',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;
@@ -130,7 +131,7 @@ export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask']),
+  type: z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask', 'boxes']),
   /** Class labels as text, in the fixed order of score columns; null for all other types. */
   classes: z.array(z.string()).nullable(),
   /** Survival: the columns of its labels, and what a high score says. */

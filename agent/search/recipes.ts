@@ -17,7 +17,7 @@ const RecipesIndex = z.object({
       title: z.string(),
       params: z.record(z.string(), z.unknown()),
       cost_rank: z.number(),
-      tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask'])),
+      tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask', 'boxes'])),
       modalities: z.array(z.string()),
       max_train_rows: z.number(),
     }),

@@ -105,7 +105,7 @@ export const METRIC_NAMES: readonly (readonly [string, MetricId | null])[] = [
   ['mean average precision', null],
   ['map@', 'map_of_classes'],
   ['mean average precision @', 'map_of_classes'],
-  ['mean average precision at different intersection over union thresholds', null],
+  ['mean average precision at different intersection over union thresholds', 'box_precision'],
   ['mean average precision by query', 'map_by_group'],
   ['weighted log loss', 'weighted_logloss'],
   ['weighted logarithmic loss', 'weighted_logloss'],

@@ -82,8 +82,8 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   const several = profile.targets.length > 1;
   const types = new Set(profile.targets.map((target) => target.type));
   let id: MetricId;
-  const answer = OF_ANSWERS[profile.targets[0]?.type ?? 'binary'];
-  if (answer !== undefined) id = answer;
+  const answers = OF_ANSWERS[profile.targets[0]?.type ?? 'binary'];
+  if (answers !== undefined) id = answers[0];
   else if (types.has('regression')) id = several ? 'rmse_mean_columns' : 'rmse';
   else if (profile.submission.form === 'probability') id = several ? 'auc_mean_columns' : 'auc';
   else if (profile.submission.form === 'class_columns') id = 'logloss';
@@ -128,18 +128,17 @@ const OF_SETS: Partial<Record<MetricId, MetricId>> = {
   jaccard: 'jaccard_of_sets',
   jaccard_samples: 'jaccard_of_sets',
 };
-/** Metrics of answers that are texts. */
-const ANSWERS = new Set<MetricId>([
-  ...(['map_of_lists', 'recall_of_lists', 'ndcg_of_lists', 'f1_of_sets', 'f2_of_sets', 'jaccard_of_sets', 'dice_by_image'] as const),
-  ...(['normalised_edit_similarity', 'mean_edit_distance', 'cer', 'wer', 'bleu', 'chrf', 'rouge_1', 'rouge_2', 'rouge_l'] as const),
-]);
-/** The metric to use for answers that are texts when none is known. */
-const OF_ANSWERS: Partial<Record<TaskProfile['targets'][number]['type'], MetricId>> = {
-  list: 'map_of_lists',
-  set: 'f1_of_sets',
-  text: 'chrf',
-  mask: 'dice_by_image',
+type TargetType = TaskProfile['targets'][number]['type'];
+
+/** Metrics of answers that are texts, by the type of target; the first one of each is used when none is known. */
+const OF_ANSWERS: Partial<Record<TargetType, readonly [MetricId, ...MetricId[]]>> = {
+  list: ['map_of_lists', 'recall_of_lists', 'ndcg_of_lists'],
+  set: ['f1_of_sets', 'f2_of_sets', 'jaccard_of_sets'],
+  text: ['chrf', 'bleu', 'rouge_1', 'rouge_2', 'rouge_l', 'cer', 'wer', 'mean_edit_distance', 'normalised_edit_similarity'],
+  mask: ['dice_by_image'],
+  boxes: ['box_precision'],
 };
+const ANSWERS: ReadonlySet<MetricId> = new Set(Object.values(OF_ANSWERS).flat());
 
 type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column'>>;
 
@@ -159,8 +158,8 @@ function findSubstitute(
   const isNumber = targets.every((target) => target.type === 'regression');
   const isSurvival = targets.every((target) => target.type === 'survival');
   if ((id === 'concordance' || id === 'stratified_concordance') && !isSurvival) return isNumber ? 'spearman' : 'auc';
-  const answer = OF_ANSWERS[targets[0]?.type ?? 'binary'];
-  if (answer !== undefined) return ANSWERS.has(id) ? undefined : answer;
+  const answers = OF_ANSWERS[targets[0]?.type ?? 'binary'];
+  if (answers !== undefined) return answers.includes(id) ? undefined : answers[0];
   if (ANSWERS.has(id)) return isNumber ? 'rmse' : 'accuracy';
   if (weights === null && WITHOUT_WEIGHTS[id] !== undefined) return WITHOUT_WEIGHTS[id];
   if (queries === null && WITHOUT_QUERIES[id] !== undefined) return WITHOUT_QUERIES[id];

@@ -11,16 +11,35 @@ from .metrics_of_images import decode_runs
 
 Codes = NDArray[np.int64]
 
-ANSWER_TYPES = {"list": "rank", "set": "set", "text": "string", "mask": "mask"}
+ANSWER_TYPES = {"list": "rank", "set": "set", "text": "string", "mask": "mask", "boxes": "box"}
 """Type of a target and what its metrics need."""
 ITEMS = 10_000
+BOXES = 1_000
 TEXT_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True)
+class BoxForm:
+    """How boxes are written, one after another: (class), confidence, four numbers: left, top and the `sizes`, or both `corners`."""
+
+    layout: str
+    has_class: bool
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Corners (n, 4), classes and confidences (n,) of one answer."""
+
+    corners: NDArray[np.float64]
+    classes: list[str]
+    confidence: NDArray[np.float64]
 
 
 @dataclass
 class AnswerPool:
-    """Every answer once. `stats`: what a metric found of a pair of answers, by whatever it depends on."""
+    """Every answer once. `stats`: what a metric found of a pair of answers, by whatever it depends on; `boxes`: how boxes are written."""
 
+    boxes: BoxForm = BoxForm("sizes", False)
     texts: list[str] = field(default_factory=list)
     codes: dict[str, int] = field(default_factory=dict)
     stats: dict[tuple[object, ...], tuple[float, ...]] = field(default_factory=dict)
@@ -42,12 +61,35 @@ def split_items(text: str) -> list[str]:
     return [item.strip() for item in text.split("|") if item.strip()] if "|" in text else text.split()
 
 
-def check_answer(needs: str, text: str, size: tuple[int, int] | None) -> None:
+def read_boxes(text: str, form: BoxForm) -> Boxes:
+    """The boxes of an answer, the surest first. Raises BadOutput."""
+    words, width = text.split(), 6 if form.has_class else 5
+    if len(words) % width or len(words) > width * BOXES:
+        raise BadOutput(
+            f"boxes come as {width} words each ({'class, ' if form.has_class else ''}confidence, four numbers), {BOXES} at most"
+        )
+    rows = [words[i : i + width] for i in range(0, len(words), width)]
+    try:
+        numbers = np.array([[float(v) for v in row[-5:]] for row in rows], dtype=np.float64).reshape(len(rows), 5)
+    except ValueError as error:
+        raise BadOutput("a number of a box is none") from error
+    corners = numbers[:, 1:].copy()
+    if form.layout == "sizes":
+        corners[:, 2:] += corners[:, :2]
+    if not np.isfinite(numbers).all() or np.any(corners[:, 2:] < corners[:, :2]):
+        raise BadOutput("a box is not finite, or ends before it begins")
+    order = np.argsort(-numbers[:, 0], kind="stable")
+    return Boxes(corners[order], [rows[i][0] if form.has_class else "" for i in order], numbers[order, 0])
+
+
+def check_answer(needs: str, text: str, size: tuple[int, int] | None, boxes: BoxForm) -> None:
     """Refuses what no metric can read. `size`: height and width of a mask's image. Raises BadOutput."""
     if len(text) > TEXT_CHARACTERS and needs != "mask":
         raise BadOutput(f"an answer has {len(text)} characters; the limit is {TEXT_CHARACTERS}")
     if needs in ("rank", "set") and len(split_items(text)) > ITEMS:
         raise BadOutput(f"an answer lists more than {ITEMS} items")
+    if needs == "box":
+        read_boxes(text, boxes)
     if needs == "mask":
         assert size is not None
         decode_runs(text, *size)

@@ -59,10 +59,10 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
 
 
 def _constant_answer(task: Task, target: TargetLayout, truth: NDArray[np.int64]) -> int:
-    """The code of: the most frequent items, for lists; no mask; else the most frequent answer (of equal ones the shortest)."""
+    """The code of: the most frequent items, for lists; no mask and no box; else the most frequent answer (of equal ones the shortest)."""
     pool = task.extras.answers
     assert pool is not None
-    if target.type == "mask":
+    if target.type in ("mask", "boxes"):
         return pool.code("")
     texts = [pool.texts[code] for code in truth.tolist()]
     if target.type == "list":

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from .answers import BoxForm
 from .column_types import TypedColumn, type_column
+from .detection import recast_boxes
 from .limits import TABLES_BYTES
 from .media import find_media, split_names
 from .recommender import recast
@@ -20,6 +22,9 @@ class Competition:
         files = read_data_files(data_dir)
         made = recast(files)
         files = files if made is None else made.data
+        found = recast_boxes(files) if made is None else None
+        files = files if found is None else found.data
+        self.boxes: BoxForm | None = None if found is None else found.form
         self.recommender = None if made is None else made.recommender
         self.counting: dict[str, list[str]] = {} if made is None else made.counting
         self.media = find_media(files)

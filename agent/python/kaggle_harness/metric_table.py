@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Metric:
     """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), `rank`, `set`,
-    `string`, `mask` (answers that are texts), or what no row holds yet: `box`, `quantile`, `distribution`, `history`, `subgroup`,
+    `string`, `mask`, `box` (answers that are texts), or what no row holds yet: `quantile`, `distribution`, `history`, `subgroup`,
     `columns`."""
 
     id: str
@@ -67,6 +67,7 @@ METRICS: dict[str, Metric] = {
     **{m: Metric(m, "minimize", "string", True) for m in ("cer", "wer")},
     "mean_edit_distance": Metric("mean_edit_distance", "minimize", "string"),
     "dice_by_image": Metric("dice_by_image", "maximize", "mask"),
+    "box_precision": Metric("box_precision", "maximize", "box"),
     "haversine": Metric("haversine", "minimize", "value", joint=True),
 }
 """Those that a table of scores, a row each, is enough for."""
@@ -92,8 +93,8 @@ OTHER_METRICS: dict[str, Metric] = {
 }
 """Those that need boxes, several masks a row, distributions or pasts. No shape that is cut yet gives them: the nearest of the others stands in."""
 
-ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask"})
-"""Needs of metrics whose answers are texts: lists, sets, free text, run lengths. They are never averaged."""
+ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask", "box"})
+"""Needs of metrics whose answers are texts: lists, sets, free text, run lengths, boxes. They are never averaged."""
 
 RANK_METRICS = frozenset(
     {

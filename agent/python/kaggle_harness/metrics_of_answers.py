@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import AnswerPool, split_items
+from .answers import AnswerPool, BoxForm, read_boxes, split_items
 from .metrics_of_classes import Undefined
-from .metrics_of_images import decode_runs, dice
+from .metrics_of_images import decode_runs, dice, iou_of_boxes, precision_over_ious
 from .metrics_of_lists import average_precision_at, f_beta_of_sets, jaccard_of_sets, ndcg_of_lists
 from .metrics_of_texts import edit_distance, rouge_1, rouge_2, rouge_l
 
@@ -31,7 +31,10 @@ def measure_answers(metric_id: str, pool: AnswerPool, truth: Codes, answers: Cod
         key = (metric_id, k, actual, answer, size)
         found = pool.stats.get(key)
         if found is None:
-            found = pool.stats[key] = row_stats(metric_id, pool.texts[actual], pool.texts[answer], k or 10, size)
+            pair = pool.texts[actual], pool.texts[answer]
+            found = pool.stats[key] = (
+                box_stats(*pair, pool.boxes) if metric_id == "box_precision" else row_stats(metric_id, *pair, k or 10, size)
+            )
         rows.append(found)
     return _score(metric_id, np.array(rows, dtype=np.float64).sum(axis=0))
 
@@ -52,6 +55,13 @@ def row_stats(metric_id: str, actual: str, predicted: str, k: int, size: tuple[i
         assert size is not None
         return dice(decode_runs(actual, *size), decode_runs(predicted, *size)), 1.0
     return _list_stats(metric_id, split_items(actual), split_items(predicted), k)
+
+
+def box_stats(actual: str, predicted: str, form: BoxForm) -> tuple[float, float]:
+    """Found over found, missed and wrong, mean over overlaps of .5 to .95; boxes of different classes have no overlap."""
+    wanted, given = read_boxes(actual, form), read_boxes(predicted, form)
+    same = np.array([[a == p for p in given.classes] for a in wanted.classes], dtype=bool).reshape(len(wanted.classes), len(given.classes))
+    return precision_over_ious([iou_of_boxes(wanted.corners, given.corners) * same]), 1.0
 
 
 def _list_stats(metric_id: str, wanted: list[str], given: list[str], k: int) -> tuple[float, float]:

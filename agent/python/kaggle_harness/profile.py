@@ -29,7 +29,7 @@ _ONE_AT_A_TIME = re.compile(
     re.IGNORECASE,
 )
 
-_EMPTY_ANSWERS = frozenset({"list", "set", "mask"})
+_EMPTY_ANSWERS = frozenset({"list", "set", "mask", "boxes"})
 """Types of targets for which nothing is an answer, too."""
 
 
@@ -40,7 +40,7 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     warnings = list(data.warnings)
     shape = find_shape(data, description[:DESCRIPTION_CHARACTERS])
     id_columns = _test_id_columns(data, shape)
-    plan = plan_targets(data.train, data.test, shape, metric_id, competition.recommender is not None)
+    plan = plan_targets(data.train, data.test, shape, metric_id, _recast_type(competition))
     warnings += plan.warnings
     _check_names(data, plan)
     _check_ids(data, shape, id_columns)
@@ -196,6 +196,11 @@ def _test_id_columns(data: DataFiles, shape: SubmissionShape) -> list[str]:
         return [c for c in shape.id_columns if c in data.test.columns]
     tied = [tied_test_column(data.sample, c, data.test) for c in shape.id_columns]
     return [c for c in tied if c is not None]
+
+
+def _recast_type(competition: Competition) -> str | None:
+    """What the answers of a recast task are."""
+    return "list" if competition.recommender is not None else "boxes" if competition.boxes is not None else None
 
 
 def _check_names(data: DataFiles, plan: TargetPlan) -> None:

@@ -173,7 +173,7 @@ def _answers(table: pa.Table, layout: Layout, positions: NDArray[np.int64], need
         for row, text in enumerate(texts):
             size = None if extras.sizes is None else (int(extras.sizes[positions[row], 0]), int(extras.sizes[positions[row], 1]))
             try:
-                check_answer(needs, text, size)
+                check_answer(needs, text, size, extras.answers.boxes)
             except BadOutput as error:
                 raise BadOutput(f"row {row + 1}: {error}") from error
         codes[positions, i] = extras.answers.encode(texts)

@@ -52,9 +52,7 @@ class TargetPlan:
     warnings: list[str]
 
 
-def plan_targets(
-    train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, is_recommender: bool = False
-) -> TargetPlan:
+def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, recast: str | None = None) -> TargetPlan:
     """Ties the submission's value columns to training columns. Raises BadInput when the target is absent from the training table."""
     warnings: list[str] = []
     if metric_id is not None and METRICS[metric_id].needs == "survival":
@@ -70,7 +68,7 @@ def plan_targets(
         warnings.append(found if isinstance(found, str) else "no survival: the submission has more than one column to predict")
         metric_id = None
     lower_train = {c.lower(): c for c in train.columns}
-    answer = _plan_answer(train, test, shape, metric_id, is_recommender)
+    answer = _plan_answer(train, test, shape, metric_id, recast)
     if answer is not None:
         return TargetPlan([answer], "answer", {}, warnings)
     named = [c if c in train.columns else lower_train.get(c.lower()) for c in shape.value_columns]
@@ -102,7 +100,7 @@ def plan_targets(
     return TargetPlan([target], _form([target], metric_id, shape), {}, warnings)
 
 
-def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, is_recommender: bool) -> Target | None:
+def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metric_id: str | None, recast: str | None) -> Target | None:
     """A single target whose answers are texts: asked for by the metric, or plain from what the labels are."""
     if len(shape.value_columns) != 1:
         return None
@@ -115,20 +113,20 @@ def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metr
             return None
         column = only_train[0]
     cells = train.column(column).drop_null().slice(0, _ANSWER_ROWS).to_pylist()
-    if not cells:
+    if not cells and recast is None:
         return None
-    kind = _answer_type(cells, METRICS[metric_id].needs if metric_id else None, metric_id, is_recommender)
+    kind = _answer_type(cells, METRICS[metric_id].needs if metric_id else None, metric_id, recast)
     return None if kind is None else Target(column, kind, None)
 
 
-def _answer_type(cells: list[str], needs: str | None, metric_id: str | None, is_recommender: bool) -> str | None:
-    if is_recommender:
-        return "list"
-    asked = {need: kind for kind, need in ANSWER_TYPES.items()}.get(needs or "")
+def _answer_type(cells: list[str], needs: str | None, metric_id: str | None, recast: str | None) -> str | None:
+    if recast is not None:
+        return recast
+    if needs in (None, "box") and looks_like_runs(cells):
+        return "mask"
+    asked = {need: kind for kind, need in ANSWER_TYPES.items() if kind != "boxes"}.get(needs or "")
     if asked is not None:
         return asked
-    if needs is None and looks_like_runs(cells):
-        return "mask"
     if looks_like_items(cells) and not looks_like_runs(cells):
         if metric_id in _OF_LISTS:
             return "list"

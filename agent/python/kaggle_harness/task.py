@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .answers import ANSWER_TYPES, AnswerPool, check_answer
+from .answers import ANSWER_TYPES, AnswerPool, BoxForm, check_answer
 from .column_types import parse_numbers, time_numbers
 from .competition import Competition
 from .errors import BadInput, BadOutput, Refused, shown
@@ -93,7 +93,7 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     _check_metric_fits(metric_id, profile)
     data = competition.files
     targets = profile["targets"]
-    pool = AnswerPool()
+    pool = AnswerPool() if competition.boxes is None else AnswerPool(competition.boxes)
     truth, labelled = read_labels(competition, targets, pool)
     _check_truth_fits(metric_id, targets, truth)
     if len(labelled) < 10:
@@ -204,7 +204,7 @@ def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64]
     """Every label is run lengths inside its image. Raises BadInput."""
     for i, row in enumerate(labelled.tolist()):
         try:
-            check_answer("mask", column[row].as_py() or "", (int(sizes[i, 0]), int(sizes[i, 1])))
+            check_answer("mask", column[row].as_py() or "", (int(sizes[i, 0]), int(sizes[i, 1])), BoxForm("sizes", False))
         except BadOutput as error:
             raise BadInput(f"{shown(name)}: the mask in row {row + 1} cannot be read: {error}.") from error
 

@@ -142,12 +142,13 @@ def _check_values(task: Task, competition: Competition, table: TextTable, column
 
 def _check_answers(task: Task, text: pa.ChunkedArray, column: str, checks: Checks) -> None:
     """Each cell is one that the metric can read; masks lie inside their images."""
-    needs, fault = METRICS[task.metric_id].needs, None
+    needs, fault, pool = METRICS[task.metric_id].needs, None, task.extras.answers
+    assert pool is not None
     for row, cell in enumerate(text.to_pylist()):
         sizes = task.extras.sizes
         at = task.n_train + int(task.submission_rows[row])
         try:
-            check_answer(needs, cell or "", None if sizes is None else (int(sizes[at, 0]), int(sizes[at, 1])))
+            check_answer(needs, cell or "", None if sizes is None else (int(sizes[at, 0]), int(sizes[at, 1])), pool.boxes)
         except BadOutput as error:
             fault = f"row {row + 1}: {error}"
             break

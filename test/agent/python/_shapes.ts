@@ -18,6 +18,8 @@ export const StoredFolds = z.looseObject({ vector: z.array(z.int()) });
 /** A competition of one shape, and how its labels are changed. */
 export interface Shape {
   files: Record<string, string>;
+  /** For each row of train.csv its row in the fold vector, where several are one. */
+  units?: readonly number[];
   /** Files that are no text. */
   media?: Record<string, Uint8Array>;
   metric: MetricId;
@@ -242,6 +244,45 @@ export function masksShape(): Shape {
   };
 }
 
+/** Images with boxes, a row each; every fifth image has none. */
+export function boxesShape(): Shape {
+  const random = makeRandom(22);
+  const media: Record<string, Uint8Array> = {};
+  const rows: string[] = [];
+  const units: number[] = [];
+  const name = (i: number) => `img${i}`;
+  for (let i = 0; i < 150; i += 1) {
+    const boxes = Array.from({ length: i % 5 === 0 ? 0 : 1 + (i % 2) }, (_, place) => [
+      6 * place,
+      Math.floor(random() * 6),
+      3 + (i % 3),
+      4,
+    ]);
+    const isInside = (x: number, y: number) => boxes.some(([l = 0, t = 0, w = 0, h = 0]) => x >= l && x < l + w && y >= t && y < t + h);
+    media[`${i < 120 ? 'train' : 'test'}/${name(i)}.png`] = makePng(
+      SIDE,
+      SIDE,
+      (x, y) => (isInside(x, y) ? 210 : 30) + Math.floor(random() * 9),
+    );
+    for (const box of i >= 120 ? [] : boxes.length > 0 ? boxes : [['', '', '', '']]) {
+      rows.push([name(i), ...box].join(','));
+      units.push(i);
+    }
+  }
+  return {
+    shape: 'rows',
+    metric: 'box_precision',
+    targets: ['x', 'y', 'w', 'h'],
+    relabel: (label) => (label === '' ? '1' : String((Number(label) % 5) + 1)),
+    units,
+    media,
+    files: {
+      'train.csv': `image_id,x,y,w,h\n${rows.join('\n')}\n`,
+      'sample_submission.csv': makeCsv(['image_id', 'PredictionString'], 30, (i) => [name(120 + i), '1.0 0 0 5 5']),
+    },
+  };
+}
+
 const TAGS = ['red', 'green', 'blue', 'round', 'flat', 'old'];
 
 /** Several tags a row, and a number that tells some of them. */
@@ -314,7 +355,7 @@ export function relabelled(shape: Shape, vector: readonly number[], fold: number
   const [header = '', ...lines] = (shape.files['train.csv'] ?? '').trim().split('\n');
   const count = shape.targets.length;
   const changed = lines.map((line, row) => {
-    if (vector[row] !== fold) return line;
+    if (vector[shape.units?.[row] ?? row] !== fold) return line;
     const cells = line.split(',');
     const labels = cells.slice(-count).map((label, i) => shape.relabel(label, row, shape.targets[i] ?? ''));
     return [...cells.slice(0, -count), ...labels].join(',');

@@ -4,7 +4,7 @@ import test from 'ava';
 import type { RunFolders } from '#agent/evaluate/harness-protocol.ts';
 import { defaultMetric, fitMetric } from '#agent/task/metric.ts';
 import { makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
-import { listsShape, masksShape, openShape, readRows, textsShape } from './_shapes.ts';
+import { boxesShape, listsShape, masksShape, openShape, readRows, textsShape } from './_shapes.ts';
 
 const listFiles = async (folder: string) => (await readdir(join(folder, 'files'))).toSorted();
 
@@ -113,6 +113,8 @@ test('lists, sets and texts: the kind is plain from the labels, one name of a me
     [listsShape('f1_of_sets'), 'f1', 'set', 'f1_of_sets'],
     [textsShape(), null, 'text', 'chrf'],
     [masksShape(), null, 'mask', 'dice_by_image'],
+    [masksShape(), 'box_precision', 'mask', 'dice_by_image'],
+    [boxesShape(), null, 'boxes', 'box_precision'],
   ] as const) {
     const harness = openHarness(t);
     const dataDir = await writeFiles(t, { ...shape.files, ...shape.media });
@@ -124,7 +126,7 @@ test('lists, sets and texts: the kind is plain from the labels, one name of a me
     });
     t.deepEqual([profile.targets[0]?.type, profile.submission.form], [type, 'answer']);
     const metric = fitMetric(named === null ? defaultMetric(profile) : metricOf(named), profile);
-    t.deepEqual([metric.id, metric.proxy], [fitted, named === null]);
+    t.deepEqual([metric.id, metric.proxy], [fitted, named === null || named === 'box_precision']);
     await harness.fixTask({ data_dir: dataDir, work_dir: await makeFolder(t), profile, metric, seed: 7 });
     const { evaluation } = await harness.baseline({});
     const cut = await harness.cut({ fold_count: 3 });
@@ -133,4 +135,27 @@ test('lists, sets and texts: the kind is plain from the labels, one name of a me
     const file = join(await makeFolder(t), 'submission.csv');
     t.true((await harness.writeSubmission({ solution: 0, path: file })).valid);
   }
+});
+
+test('detection: images are rows, their boxes one answer, and boxes that cannot be are refused', async (t) => {
+  const shape = boxesShape();
+  const { profile, harness, cut, workDir } = await openShape(t, shape);
+  t.deepEqual([profile.targets[0]?.type, profile.train_rows, profile.test_rows, profile.media_columns], ['boxes', 120, 30, ['image_id']]);
+  const { evaluation } = await harness.baseline({});
+  t.true(Math.abs(evaluation.score - 0.2) < 0.02, 'every fifth image has no box');
+  const [run] = cut.runs;
+  if (run === undefined) return t.fail();
+  const train = await readRows(run.train_dir, 'train.csv');
+  t.true(train.some((row) => /^1 \d+ \d+ \d+ \d+ 1 \d+ \d+ \d+ \d+$/.test(row['PredictionString'] ?? '')));
+  const out = join(workDir, 'out');
+  const grade = async (answer: string) => {
+    await mkdir(out, { recursive: true });
+    const rows = await readRows(run.predict_dir, 'rows.csv');
+    await writeFile(join(out, 'scores.csv'), `key,PredictionString\n${rows.map((row) => `${row['key']},${answer}`).join('\n')}\n`);
+    return harness.gradeFold({ solution: 1, run_id: run.run_id, out_dir: out });
+  };
+  t.regex((await grade('0.9 1 2 3')).failure ?? '', /row 1: boxes come as 5 words each/);
+  t.regex((await grade('0.9 1 2 -3 4')).failure ?? '', /ends before it begins/);
+  t.regex((await grade('0.9 1 2 x 4')).failure ?? '', /a number of a box is none/);
+  t.is((await grade('0.9 0 0 3 4 0.8 6 1 3 4')).failure, null);
 });

@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
 import { fixTask, makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
 import {
+  boxesShape,
   fingerprints,
   groupsShape,
   listsShape,
@@ -75,6 +76,7 @@ const SHAPES = {
   'a panel with given columns and tables beside': panelShape,
   survival: survivalShape,
   'masks of images, by patient': masksShape,
+  'boxes of images': boxesShape,
   'ordered lists': () => listsShape('map_of_lists'),
   sets: () => listsShape('f1_of_sets'),
   'free text': textsShape,

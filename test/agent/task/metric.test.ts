@@ -93,11 +93,7 @@ const PAGES: [string, string, MetricId | null][] = [
     'Submissions are evaluated on how well the maelstrom at Saltstraumen is understood by saucers.',
     null,
   ],
-  [
-    'a metric that we cannot compute',
-    'Submissions are evaluated by mean average precision at different intersection over union thresholds.',
-    null,
-  ],
+  ['a metric that we cannot compute', 'Submissions are evaluated by panoptic quality.', null],
 ];
 
 for (const [title, content, id] of PAGES) {

@@ -1,4 +1,4 @@
-"""For answers that are texts (lists, sets, words, masks): what the nearest training rows answer."""
+"""For answers that are texts (lists, sets, words, masks, boxes): what the nearest training rows answer."""
 
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
@@ -104,10 +104,10 @@ def answer(train, rows, target):
     """One text a row."""
     answers = train[target["name"]].astype("object").fillna("").astype(str).to_numpy()
     space, wanted = make_space(train, rows)
-    count = min(NEIGHBOURS if target["type"] != "text" else 1, len(train))
+    count = min(1 if target["type"] in ("text", "boxes") else NEIGHBOURS, len(train))
     distances, near = NearestNeighbors(n_neighbors=count).fit(space).kneighbors(wanted)
     weights = 1 / (distances + 0.5 * max(np.median(distances), 1e-9))
-    if target["type"] == "text":
+    if target["type"] in ("text", "boxes"):
         return [answers[row[0]] for row in near]
     if target["type"] == "mask":
         return vote_masks(train, rows, answers, near, weights)
