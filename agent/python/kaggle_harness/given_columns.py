@@ -37,9 +37,10 @@ class Series:
     split: int
 
 
-def count_steps(times: Array) -> Codes:
-    """The step of each row of a block; a row without time has step 0."""
-    moments = np.unique(times[~np.isnan(times)])
+def count_steps(times: Array, block: Array | None = None) -> Codes:
+    """The step of each row of a block; a row without time has step 0. `block`: the times of the whole block, where these are of a part."""
+    whole = times if block is None else block
+    moments = np.unique(whole[~np.isnan(whole)])
     return np.where(np.isnan(times), 0, np.searchsorted(moments, times)).astype(np.int64)
 
 

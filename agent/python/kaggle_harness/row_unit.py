@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .column_types import time_numbers
 from .errors import BadInput, shown
-from .structure import find_group_column, find_time_column
+from .structure import find_group_column, find_time_column, names_entity
 from .submission_format import is_id_name
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ Confidence = Literal["asked", "certain", "likely", "guess"]
 _MOST_REPEATED = 0.01
 _LEAST_SERIES = 2
 _MOST_ENTITY_COLUMNS = 3
+_MOST_CANDIDATES = 40
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def find_entities(competition: Competition, both: list[str], id_columns: list[st
     times = competition.typed(time).values.slice(0, split)
     if split < 1.5 * pc.count_distinct(times).as_py():
         return []
-    able = [c for c in both if c != time and c not in id_columns and _may_name_series(competition, c)]
+    named = sorted((c for c in both if c != time and c not in id_columns), key=lambda c: not names_entity(c))
+    able = [c for c in named[:_MOST_CANDIDATES] if _may_name_series(competition, c)]
     chosen: list[str] = []
     for _ in range(_MOST_ENTITY_COLUMNS):
         best: tuple[int, str] | None = None

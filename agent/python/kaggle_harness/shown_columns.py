@@ -17,7 +17,8 @@ def show_as_test(task: Task, folds: Folds, fold: int | None, rows: Codes, table:
     given = [g for g in task.profile.get("given_columns", []) if g["how"] in ("missing", "last-known", "first-of-block")]
     if fold is None or task.times is None or not given:
         return table
-    steps = count_steps(task.times[rows])
+    block = folds.validation_rows(fold)
+    steps = count_steps(task.times[rows], task.times[block])
     last_step = int(count_steps(task.times[task.n_train :]).max(initial=0))
     for one in given:
         if one["name"] not in task.features.column_names:
@@ -39,7 +40,8 @@ def _find_sources(task: Task, folds: Folds, fold: int, rows: Codes, how: str) ->
         source = folds.training_rows(fold, task.times)
         source = source[np.argsort(task.times[source], kind="stable")]
     else:
-        source = rows[np.argsort(-task.times[rows], kind="stable")]
+        source = folds.validation_rows(fold)
+        source = source[np.argsort(-task.times[source], kind="stable")]
     found = np.full(int(series.max(initial=0)) + 1, -1, dtype=np.int64)
     found[series[source]] = source  # the last assignment wins
     places = found[series[rows]]

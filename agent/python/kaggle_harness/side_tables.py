@@ -107,7 +107,12 @@ def _decide(
     if moment is None and link.entity is not None and link.in_test < _LEAST_COVERED:
         return _withhold(entry, f"only training rows have a row in it, by {_list(link.key)}")
     counting: dict[str | None, str] = {c: f'"{shown(c)}" counts what folds hold out' for c in competition.counting.get(entry["file"], [])}
-    leaks = counting if moment is not None else counting | _find_leaks(competition, table, entry["file"], link, labels, labelled)
+    # What is keyed by time and cut by time holds the answers of the past only.
+    leaks = (
+        counting
+        if moment is not None and moment in link.key
+        else counting | _find_leaks(competition, table, entry["file"], link, labels, labelled)
+    )
     if leaks and not allow_leaks:
         if any(column is None for column in leaks):
             return _withhold(entry, f"it tells the answers: {leaks[None]}")

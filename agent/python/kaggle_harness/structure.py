@@ -26,12 +26,17 @@ TIME_NAME = re.compile(
 )
 
 
+def names_entity(column: str) -> bool:
+    """Whether a column's name says that it holds ids, or entities such as patients or stores."""
+    return is_id_name(column) or _ENTITY.search(column) is not None
+
+
 def find_group_column(competition: Competition, columns: list[str], id_columns: list[str]) -> str | None:
     """A column that names an entity with several rows, where the test set has other entities than the training set."""
     train, test = competition.files.train, competition.files.test
     best: tuple[int, str] | None = None
     for column in columns:
-        if not (column in id_columns or is_id_name(column) or _ENTITY.search(column)):
+        if not (column in id_columns or names_entity(column)):
             continue
         if competition.typed(column).kind not in ("numeric", "categorical"):
             continue

@@ -22,6 +22,7 @@ _LEAST_OVERLAP = 0.5
 _LEAST_COVERED = 0.2
 _MOST_SHARED = 0.02
 _MOST_KEYS = 3
+_MOST_LINKING = 8
 _MARK = "\x1f"
 
 
@@ -60,7 +61,7 @@ def find_link(competition: Competition, table: TextTable, usable: list[str], tim
         return NO_LINK
     columns = {c: joined_texts(competition, table, c) for c in linking}
     distinct = {c: pc.count_distinct(columns[c][2]).as_py() for c in linking}
-    order = sorted(linking, key=lambda c: (not is_id_name(c), -distinct[c]))
+    order = sorted(linking, key=lambda c: (not is_id_name(c), -distinct[c]))[:_MOST_LINKING]
     for size in range(1, min(_MOST_KEYS, len(order)) + 1):
         for key in itertools.combinations(order, size):
             if _names_rows([columns[c][2] for c in key]):

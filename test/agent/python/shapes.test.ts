@@ -110,6 +110,23 @@ test('panel: tables of the past end where a fold begins, those of known things a
   }
 });
 
+test('time: a table of the past that is joined by row tells its answers all the same, and is cut by column', async (t) => {
+  const shape = timeShape();
+  const rows = readCsv(shape.files['train.csv'] ?? '');
+  const readings = makeCsv(['id', 'read_on', 'meter', 'place'], rows.length, (i) => {
+    const { id = '', date = '', y = '' } = rows[i] ?? {};
+    return [id, date, y, ['cellar', 'roof'][i % 2] ?? ''];
+  });
+  const { profile, cut } = await openShape(t, { ...shape, files: { ...shape.files, 'readings.csv': readings } });
+  t.like(tableOf(profile, 'readings'), { given: 'by-time', time_column: 'read_on', withheld_columns: ['meter'] });
+  for (const run of cut.runs) {
+    const known = await readTable(run.train_dir, 'readings');
+    t.deepEqual(Object.keys(at(known, 0)).toSorted(), ['id', 'place', 'read_on']);
+    const first = at((await readRows(run.predict_dir, 'rows.csv')).map((row) => row['date'] ?? '').toSorted(), 0);
+    t.true(known.every((row) => (row['read_on'] ?? '') < first));
+  }
+});
+
 async function readLinks(run: RunFolders): Promise<Record<'train' | 'predict', { rows: Row[]; orders: Row[] }>> {
   const [train, predict] = [run.train_dir, run.predict_dir];
   return {
