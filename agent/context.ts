@@ -40,6 +40,8 @@ export interface RunContext {
   readonly workDir: string;
   /** Where the files of runs are put while they run; null = in `workDir`. Never anything but one run's own. */
   readonly runsDir: string | null;
+  /** What the folders of all runs may take together; null = half of what is free. */
+  readonly stagingMib: number | null;
   /** Downloaded data, kept between attempts and jobs of one machine. */
   readonly cacheDir: string;
   readonly threads: number;

@@ -49,8 +49,8 @@ async function openSandbox({ runner, python }: AgentConfig, print: (line: string
   return sandbox;
 }
 
-function describePlace({ workDir, cacheDir, foldsAtOnce, runner }: AgentConfig) {
-  return { workDir, cacheDir, foldsAtOnce, runsDir: runner?.runsDir ?? null };
+function describePlace({ workDir, cacheDir, foldsAtOnce, stagingMib, runner }: AgentConfig) {
+  return { workDir, cacheDir, foldsAtOnce, stagingMib, runsDir: runner?.runsDir ?? null };
 }
 
 main().then(

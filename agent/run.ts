@@ -56,6 +56,8 @@ export interface AgentParams {
   readonly workDir: string;
   /** A folder of this attempt alone on the runner's volume, emptied at the end; null (or absent) = runs lie in `workDir`. */
   readonly runsDir?: string | null;
+  /** What the folders of all runs may take together; null (or absent) = half of what is free. */
+  readonly stagingMib?: number | null;
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
   readonly print: (line: string) => void;
@@ -119,6 +121,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       ...parts,
       harness,
       runsDir: params.runsDir ?? null,
+      stagingMib: params.stagingMib ?? null,
       journal,
       earlier: replayJournal(earlier),
       threads,

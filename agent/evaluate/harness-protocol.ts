@@ -322,6 +322,8 @@ export const HARNESS_METHODS = {
       slug: z.string(),
       metric: FixedMetric.nullable(),
       wanted: TaskWanted.nullable().default(null),
+      /** What the folders of all runs may take together; null = half of what is free. */
+      staging_mib: z.int().positive().nullable().default(null),
     }),
     result: TaskProfile,
   },

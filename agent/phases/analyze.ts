@@ -59,7 +59,14 @@ async function profileTask(
     .join('\n\n')
     .slice(0, MAX_DESCRIPTION_CHARS);
   const profile = await run.stopwatch.measure('profile', () =>
-    callHarness(run, 'profile', { data_dir: data.dir, description, slug: run.spec.slug, metric: named, wanted: readWanted(run.spec.task) }),
+    callHarness(run, 'profile', {
+      data_dir: data.dir,
+      description,
+      slug: run.spec.slug,
+      metric: named,
+      wanted: readWanted(run.spec.task),
+      staging_mib: run.stagingMib,
+    }),
   );
   const metric = fitMetric(named ?? defaultMetric(profile, asked), profile);
   return { profile, metric };

@@ -127,6 +127,8 @@ function buildAgentEnv(pod: PodSettings): V1EnvVar[] {
     ['KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE', pod.kaggleCredentialsSecret === null ? null : `${KAGGLE_DIR}/credentials.json`],
     ['KAGGLE_AGENT_CLAUDE_KEY_FILE', pod.claudeKeySecret === null ? null : `${CLAUDE_DIR}/key`],
     ['KAGGLE_AGENT_WORK_DIR', WORK_DIR],
+    // The downloaded data lie on the same volume.
+    ['KAGGLE_AGENT_STAGING_MIB', String(Math.max(1, Math.floor(pod.scratchMib / 2)))],
     ['KAGGLE_AGENT_RUNNER_SOCKET', SOCKET],
     ['KAGGLE_AGENT_RUNS_DIR', RUN_FILES],
     ['HOME', '/tmp'],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .row_unit import default_fold_count
 from .task import Task
 
 
@@ -38,11 +39,6 @@ def random_of(task: Task, *words: object) -> np.random.Generator:
     """A generator that depends on the task's salt and the words, never on labels."""
     text = "|".join(str(w) for w in words).encode()
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(task.salt + text).digest()[:16], "big")))
-
-
-def default_fold_count(rows: int) -> int:
-    """10 under a thousand rows, 5 up to a hundred thousand, 3 above."""
-    return 10 if rows < 1000 else 5 if rows <= 100_000 else 3
 
 
 def make_folds(task: Task, fold_count: int | None) -> Folds:

@@ -14,10 +14,10 @@ from .competition import Competition
 from .errors import BadInput, shown
 from .given_columns import Series, describe_given
 from .labels import read_labels
-from .limits import DESCRIPTION_CHARACTERS, MEDIA_BYTES
+from .limits import DESCRIPTION_CHARACTERS, MEDIA_BYTES, TABLES_BYTES
 from .metric_table import METRICS
 from .roles import DataFiles
-from .row_unit import RowUnit, decide_unit, series_codes
+from .row_unit import RowUnit, decide_unit, default_fold_count, series_codes
 from .side_tables import Times, describe_tables
 from .structure import find_query_column, find_weight_column
 from .submission_format import SubmissionShape, find_shape, is_id_name, tied_test_column
@@ -29,12 +29,20 @@ _ONE_AT_A_TIME = re.compile(
     re.IGNORECASE,
 )
 
+_RUNS_BESIDE_FOLDS = 4
+"""Whose folders lie beside those of the folds: the final run, and three probes."""
+
 _EMPTY_ANSWERS = frozenset({"list", "set", "mask", "boxes"})
 """Types of targets for which nothing is an answer, too."""
 
 
-def make_profile(competition: Competition, description: str, metric_id: str | None, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The TaskProfile of the protocol. `wanted`: what the caller asks for instead of what would be found. Raises BadInput naming file, column or row."""
+def make_profile(
+    competition: Competition, description: str, metric_id: str | None, wanted: dict[str, Any] | None, staging_bytes: int
+) -> dict[str, Any]:
+    """The TaskProfile of the protocol. Raises BadInput naming file, column or row.
+
+    `wanted`: what the caller asks for instead of what would be found; `staging_bytes`: for the tables and files of all runs together.
+    """
     data, wanted = competition.files, wanted or {}
     allow_leaks = bool(wanted.get("allow_data_leaks"))
     warnings = list(data.warnings)
@@ -47,7 +55,8 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     target_names = {c for t in plan.targets for c in t.label_columns()}
     both = [c for c in data.test.columns if c in data.train.columns and c not in target_names]
     warnings += _warn_of_columns(data, target_names, [c for t in plan.targets if t.type not in _EMPTY_ANSWERS for c in t.label_columns()])
-    media, media_warnings = _choose_media(competition)
+    run_bytes = staging_bytes // (default_fold_count(data.train.rows) + _RUNS_BESIDE_FOLDS)
+    media, media_warnings, media_bytes = _choose_media(competition, min(run_bytes, MEDIA_BYTES))
     warnings += media_warnings
     types = {c: "media" if c in media else competition.typed(c).kind for c in both}
     # One column names rows; several together do, and each of them says something of its own.
@@ -66,7 +75,8 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
         warnings.append(f"constant columns are left out: {shown(', '.join(constant), 200)}")
     extras = METRICS[metric_id].extras if metric_id else ()
     labels = _make_labels(data, plan, values, labelled)
-    tables = describe_tables(competition, both, labels, labelled, _side_times(competition, unit), allow_leaks)
+    table_bytes = min(run_bytes - media_bytes, TABLES_BYTES)
+    tables = describe_tables(competition, both, labels, labelled, _side_times(competition, unit), allow_leaks, table_bytes)
     if not features and not media and not any(t["given"] != "withheld" for t in tables):
         raise BadInput(f"{shown(data.test.name)} and {shown(data.train.name)} have no feature column in common besides ids.")
     warnings += [g["reason"] for g in given] + [f"{shown(t['file'])}: {t['given']}: {t['reason']}" for t in tables]
@@ -95,16 +105,17 @@ def make_profile(competition: Competition, description: str, metric_id: str | No
     }
 
 
-def _choose_media(competition: Competition) -> tuple[list[str], list[str]]:
-    """Columns whose files solutions get, and what to say of those that they do not."""
+def _choose_media(competition: Competition, most_bytes: int) -> tuple[list[str], list[str], int]:
+    """Columns whose files solutions get, what to say of them or of those that they do not get, and the bytes of a run's copy."""
     paths = {path for column in competition.media for path in (*column.train, *column.test) if path is not None}
     size = sum(path.stat().st_size for path in paths)
     names = [column.name for column in competition.media]
-    if size <= MEDIA_BYTES:
-        return names, [f"the files that {shown(', '.join(names))} names are given to solutions"] if names else []
-    return [], [
-        f"the files that rows name have {size >> 20} MiB, more than every run can be given ({MEDIA_BYTES >> 20} MiB): they are left out"
-    ]
+    if size <= most_bytes:
+        return names, [f"the files that {shown(', '.join(names))} names are given to solutions"] if names else [], size
+    left_out = (
+        f"the files that rows name have {size >> 20} MiB, more than every run can be given ({most_bytes >> 20} MiB): they are left out"
+    )
+    return [], [left_out], 0
 
 
 def _warn_of_columns(data: DataFiles, target_names: set[str], label_columns: list[str]) -> list[str]:

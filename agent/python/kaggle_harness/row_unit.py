@@ -96,6 +96,11 @@ def _as_found(competition: Competition, both: list[str], id_columns: list[str], 
     return RowUnit("rows", "no column names entities or times that the test rows differ by", "certain")
 
 
+def default_fold_count(rows: int) -> int:
+    """10 under a thousand rows, 5 up to a hundred thousand, 3 above."""
+    return 10 if rows < 1000 else 5 if rows <= 100_000 else 3
+
+
 def find_entities(competition: Competition, both: list[str], id_columns: list[str], time: str) -> list[str]:
     """The fewest columns that, with the time, name each training row; empty for a single series, or where none do."""
     split = competition.files.train.rows

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,19 @@ class Session:
         return {"python": platform.python_version(), "packages": packages, "pid": os.getpid()}
 
     def profile(
-        self, data_dir: str, description: str, slug: str, metric: dict[str, Any] | None, wanted: dict[str, Any] | None = None
+        self,
+        data_dir: str,
+        description: str,
+        slug: str,
+        metric: dict[str, Any] | None,
+        wanted: dict[str, Any] | None = None,
+        staging_mib: int | None = None,
     ) -> dict[str, Any]:
-        """Reads the folder (kept for fix_task) and describes the task. `wanted`: what the caller says of it."""
+        """Reads the folder (kept for fix_task) and describes the task. `wanted`: what the caller says of it; `staging_mib`: for all runs."""
         if metric is not None and metric["id"] not in METRICS:
             raise Refused(f"unknown metric {metric['id']}")
-        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"], wanted)
+        staging = shutil.disk_usage(data_dir).free // 2 if staging_mib is None else staging_mib << 20
+        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"], wanted, staging)
 
     def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
         """Fixes task and metric; anything graded before is forgotten."""

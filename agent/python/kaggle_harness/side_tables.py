@@ -50,9 +50,18 @@ class SideTable:
 
 
 def describe_tables(
-    competition: Competition, usable: list[str], labels: Labels, labelled: NDArray[np.int64], times: Times | None, allow_leaks: bool
+    competition: Competition,
+    usable: list[str],
+    labels: Labels,
+    labelled: NDArray[np.int64],
+    times: Times | None,
+    allow_leaks: bool,
+    most_bytes: int,
 ) -> list[dict[str, Any]]:
-    """TableProfile of each other table. `usable`: columns of both train and test; `labelled`: training rows that `labels` are of."""
+    """TableProfile of each other table.
+
+    `usable`: columns of both train and test; `labelled`: training rows that `labels` are of; `most_bytes`: of all that are given.
+    """
     described: list[dict[str, Any]] = []
     names: set[str] = set()
     read_bytes = 0
@@ -61,7 +70,7 @@ def describe_tables(
         names.add(name)
         entry = {"name": name, "file": file.name, "rows": 0, "key": [], "relation": "none", "entity": None, "time_column": None}
         read_bytes += file.bytes
-        if len(described) >= limits.TABLES or read_bytes > limits.TABLES_BYTES:
+        if len(described) >= limits.TABLES or read_bytes > most_bytes:
             described.append(_withhold(entry, "there is more beside the training and test tables than every run can be given"))
             continue
         try:

@@ -42,6 +42,34 @@ test('images: a run gets the files of its rows under names that say nothing, pat
   t.is(cut.final_run?.predict_rows, 30);
 });
 
+test('files and tables for which the runs have no room are left out, and that is said', async (t) => {
+  const shape = masksShape();
+  const noise = Buffer.alloc(200_000, 7).toString('base64');
+  const files = { ...shape.files, ...shape.media, 'words.csv': `word\n${noise.match(/.{100}/g)?.join('\n') ?? ''}\n` };
+  const big = Object.fromEntries(
+    Object.entries(shape.media ?? {}).map(([name, data]) => [name, Buffer.concat([data, Buffer.alloc(20_000)])]),
+  );
+  const harness = openHarness(t);
+  const ask = async (all: Record<string, string | Uint8Array>, stagingMib: number) =>
+    harness.profile({
+      data_dir: await writeFiles(t, all),
+      description: '',
+      slug: 'test',
+      metric: metricOf(shape.metric),
+      staging_mib: stagingMib,
+    });
+  const fits = await ask(files, 100);
+  t.deepEqual([fits.media_columns, fits.tables[0]?.given], [['image'], 'whole']);
+  const tables = await ask(files, 2);
+  t.deepEqual([tables.media_columns, tables.tables[0]?.given], [['image'], 'withheld']);
+  t.regex(tables.tables[0]?.reason ?? '', /more beside the training and test tables than every run can be given/);
+  const media = await ask({ ...files, ...big }, 20);
+  t.deepEqual(media.media_columns, []);
+  t.true(
+    media.warnings.some((warning) => warning.startsWith('the files that rows name have 2 MiB, more than every run can be given (1 MiB)')),
+  );
+});
+
 test('masks: run lengths are graded, what does not fit its image is refused, and the file is valid', async (t) => {
   const shape = masksShape();
   const truth = new Map(readCsv(shape.files['train.csv'] ?? '').map((row) => [row['image'] ?? '', row['pixels'] ?? '']));
