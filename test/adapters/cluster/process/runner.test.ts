@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { createProcessRunner } from '#adapters/cluster/process/runner.ts';
@@ -186,7 +186,9 @@ test('a machine with no place for a spare refuses a run for now, and nothing els
   const harness = await setUpProcesses(t);
   const spareDir = join(harness.dir, '.supervisors');
   await waitUntil('a spare', async () => (await listProcessesOf(spareDir)).length === 1);
-  await rm(spareDir, { recursive: true });
+  // A file in its place: Node, which starts meanwhile, makes the folder of its compile cache anew.
+  await rename(spareDir, `${spareDir}.gone`);
+  await writeFile(spareDir, '');
   const first = harness.orderScript('exit.sh', ['0']);
   await harness.runner.create(first);
   // Longer than the pause before the next spare, whose start fails meanwhile.
@@ -194,6 +196,7 @@ test('a machine with no place for a spare refuses a run for now, and nothing els
   const second = harness.orderScript('exit.sh', ['0']);
   await waitUntil('the runner to be out of supervisors', async () => (await listProcessesOf(spareDir)).length === 0);
   await t.throwsAsync(harness.runner.create(second), { instanceOf: RunnerError, message: /the machine could not take/ });
+  await rm(spareDir);
   await mkdir(spareDir);
   await harness.runner.create(second);
   t.like(await waitForRun(harness.runner, second.jobName, isEnded), { phase: 'succeeded' });
