@@ -28,11 +28,10 @@ class BoxForm:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Corners (n, 4), classes and confidences (n,) of one answer."""
+    """Corners (n, 4) and classes of one answer, the surest first."""
 
     corners: NDArray[np.float64]
     classes: list[str]
-    confidence: NDArray[np.float64]
 
 
 @dataclass
@@ -62,7 +61,7 @@ def split_items(text: str) -> list[str]:
 
 
 def read_boxes(text: str, form: BoxForm) -> Boxes:
-    """The boxes of an answer, the surest first. Raises BadOutput."""
+    """The boxes of an answer. Raises BadOutput."""
     words, width = text.split(), 6 if form.has_class else 5
     if len(words) % width or len(words) > width * BOXES:
         raise BadOutput(
@@ -79,7 +78,7 @@ def read_boxes(text: str, form: BoxForm) -> Boxes:
     if not np.isfinite(numbers).all() or np.any(corners[:, 2:] < corners[:, :2]):
         raise BadOutput("a box is not finite, or ends before it begins")
     order = np.argsort(-numbers[:, 0], kind="stable")
-    return Boxes(corners[order], [rows[i][0] if form.has_class else "" for i in order], numbers[order, 0])
+    return Boxes(corners[order], [rows[i][0] if form.has_class else "" for i in order])
 
 
 def check_answer(needs: str, text: str, size: tuple[int, int] | None, boxes: BoxForm) -> None:

@@ -86,9 +86,9 @@ def _find_frozen(data: Series, kind: str, values: pa.ChunkedArray, steps: Codes)
     length = int(steps.max()) + 1
     moments = np.unique(data.times[: data.split][~np.isnan(data.times[: data.split])])
     late = np.flatnonzero(data.times[: data.split] >= moments[-min(length, len(moments))])
-    in_train, _ = _still_series(numbers[late], data.series[late])
+    in_train = _still_series(numbers[late], data.series[late])
     tests = np.arange(data.split, len(numbers))
-    in_test, _ = _still_series(numbers[tests], data.series[tests])
+    in_test = _still_series(numbers[tests], data.series[tests])
     if in_test < _EMPTY or in_train > 1 - _FILLED:
         return None
     last = last_values(numbers[: data.split], data.times[: data.split], data.series[: data.split])
@@ -98,8 +98,8 @@ def _find_frozen(data: Series, kind: str, values: pa.ChunkedArray, steps: Codes)
     return how, [], "it stands still in the test but moves in training, so folds hold it still too"
 
 
-def _still_series(numbers: Array, series: Codes) -> tuple[float, int]:
-    """The share of series of three values or more that keep one value, and how many there are."""
+def _still_series(numbers: Array, series: Codes) -> float:
+    """The share of series of three values or more that keep one value."""
     codes = np.unique(series, return_inverse=True)[1]
     present = ~np.isnan(numbers)
     sizes = np.bincount(codes[present], minlength=int(codes.max(initial=0)) + 1)
@@ -107,7 +107,7 @@ def _still_series(numbers: Array, series: Codes) -> tuple[float, int]:
     np.minimum.at(low, codes[present], numbers[present])
     np.maximum.at(high, codes[present], numbers[present])
     counted = sizes >= 3
-    return (float(np.mean(low[counted] == high[counted])) if counted.any() else 0.0), int(counted.sum())
+    return float(np.mean(low[counted] == high[counted])) if counted.any() else 0.0
 
 
 def last_values(values: Array, times: Array, series: Codes) -> dict[int, float]:

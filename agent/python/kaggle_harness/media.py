@@ -14,6 +14,7 @@ from .roles import DataFiles, ListedFile
 from .tables import TextTable
 
 _LEAST_FOUND = 0.95
+_LEAST_NAMES = 20
 _PARTS = re.compile(r"[_\-. ]+")
 
 
@@ -33,6 +34,9 @@ def find_media(data: DataFiles) -> list[MediaColumn]:
         return []
     found: list[MediaColumn] = []
     for name in [c for c in data.test.columns if c in data.train.columns]:
+        # A few small numbers can be names of a few files by chance.
+        if pc.count_distinct(data.train.column(name)).as_py() < min(_LEAST_NAMES, data.train.rows / 2):
+            continue
         sides = [_match(table.column(name), files, side) for table, side in ((data.train, "train"), (data.test, "test"))]
         if all(sum(p is not None for p in side) >= _LEAST_FOUND * len(side) for side in sides):
             found.append(MediaColumn(name, sides[0], sides[1]))

@@ -168,7 +168,8 @@ def _find_leaks(
     if not link.key:
         return found
     columns = {c: competition.typed_beside(file, c) for c in others if c not in found}
-    matches = match_rows(competition, table, link.key)[labelled]
+    matches = np.full(competition.files.train.rows, -1, dtype=np.int64)
+    matches[labelled] = match_rows(competition, table, link.key)[labelled]
     codes = None
     if not link.is_unique:
         joined = join_texts([joined_texts(competition, table, c)[2] for c in link.key])

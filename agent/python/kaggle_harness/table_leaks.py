@@ -22,7 +22,7 @@ _MIN_ROWS = 50
 
 @dataclass(frozen=True)
 class Labels:
-    """One array a target over the labelled rows; `classes` None = numbers; `texts`: the labels as written."""
+    """One array a target over all training rows; `classes` None = numbers; `texts`: the labels as written."""
 
     names: list[str]
     classes: list[list[str] | None]
@@ -43,7 +43,7 @@ def find_leaks(
 ) -> list[Leak]:
     """Columns that equal a target in 95 of 100 joined rows, or tell it with AUC ≥ .98 or R² ≥ .97.
 
-    `matches`: (labelled rows,) a row of the table, -1 = none. `codes`: (table rows,) the key's code, for tables of many rows a key.
+    `matches`: (training rows,) a row of the table, -1 = none, or no label. `codes`: (table rows,) the key's code, for tables of many rows a key.
     """
     rows = np.flatnonzero(matches >= 0)
     if len(rows) < _MIN_ROWS:

@@ -21,9 +21,7 @@ from kaggle_harness import metrics_of_lists as lists
 from kaggle_harness import metrics_of_numbers as numbers
 from kaggle_harness import metrics_of_texts as texts
 from kaggle_harness.errors import BadOutput
-from kaggle_harness.answers import AnswerPool, BoxForm
 from kaggle_harness.metric_table import ANSWER_NEEDS, METRICS, OTHER_METRICS
-from kaggle_harness.metrics_of_answers import measure_answers
 from scipy import stats
 from sklearn import metrics as reference
 from sklearn.metrics.pairwise import haversine_distances
@@ -113,28 +111,6 @@ def pairs_by_loop(time, event, score) -> float:
         count += 1
         won += 0.5 if score[first] == score[second] else float(score[first] < score[second])
     return won / count
-
-
-def random_boxes(has_class: bool) -> list[tuple]:
-    """(class, confidence, left, top, right, bottom), whole numbers from 0 to 20."""
-    made = []
-    for _ in range(RNG.integers(0, 4)):
-        left, top = RNG.integers(0, 12, 2)
-        made.append((str(RNG.integers(0, 2)) if has_class else "", round(float(RNG.random()), 6), left, top, left + RNG.integers(3, 8), top + 6))
-    return made
-
-
-def write_box(box: tuple, layout: str, has_class: bool) -> str:
-    name, sure, left, top, right, bottom = box
-    numbers = (left, top, right, bottom) if layout == "corners" else (left, top, right - left, bottom - top)
-    return " ".join(str(v) for v in ((name,) if has_class else ()) + (sure, *numbers))
-
-
-def pixels_in_common(a: tuple, b: tuple) -> float:
-    one, other = (np.zeros((30, 30), dtype=bool) for _ in range(2))
-    for mask, (_, _, left, top, right, bottom) in ((one, a), (other, b)):
-        mask[top:bottom, left:right] = True
-    return (one & other).sum() / (one | other).sum()
 
 
 class Parity(unittest.TestCase):
@@ -365,52 +341,6 @@ class Parity(unittest.TestCase):
         matched = [v for t in tables for v in t.ravel() if v > 0.5]
         others = sum(sum(t.shape) for t in tables) - 2 * len(matched)
         self.near(images.panoptic_quality(tables), sum(matched) / (len(matched) + others / 2))
-
-    def test_answers_add_up(self):
-        """Numbers a row, summed over any rows, come to what the functions of whole columns say."""
-        pool = AnswerPool()
-        lines = [" ".join(RNG.choice(list("abcdefgh"), RNG.integers(0, 6), replace=False)) for _ in range(80)]
-        given = [" ".join(RNG.choice(list("abcdefgh"), RNG.integers(0, 9))) for _ in range(80)]
-        split = [[line.split() for line in side] for side in (lines, given)]
-        masks = [[RNG.random((5, 4)) < 0.4 * RNG.integers(0, 2) for _ in range(80)] for _ in range(2)]
-        runs = [[images.encode_runs(mask) for mask in side] for side in masks]
-        written = [[TEXTS[i % len(TEXTS)] for i in range(80)], [GUESSES[i * 7 % len(GUESSES)] for i in range(80)]]
-        expected = {
-            "map_of_lists": (lines, given, lists.map_of_lists(*split, 3)),
-            "recall_of_lists": (lines, given, lists.recall_of_lists(*split, 3)),
-            "ndcg_of_lists": (lines, given, lists.ndcg_of_lists(*split, 3)),
-            "f1_of_sets": (lines, given, lists.f_beta_of_sets(*split)),
-            "f2_of_sets": (lines, given, lists.f_beta_of_sets(*split, 2.0)),
-            "jaccard_of_sets": (lines, given, lists.jaccard_of_sets(*split)),
-            "dice_by_image": (*runs, images.mean_dice(*masks)),
-            "mean_edit_distance": (*written, texts.mean_edit_distance(*written)),
-            "normalised_edit_similarity": (*written, texts.normalised_edit_similarity(*written)),
-            "cer": (*written, texts.cer(*written)),
-            "wer": (*written, texts.wer(*written)),
-            "bleu": (*written, texts.bleu([written[0]], written[1])),
-            "chrf": (*written, texts.chrf([written[0]], written[1])),
-            **{f"rouge_{n}": (*written, getattr(texts, f"rouge_{n}")(*written)) for n in ("1", "2", "l")},
-        }
-        asked = {m for m, metric in METRICS.items() if metric.needs in ANSWER_NEEDS}
-        self.assertEqual(set(expected) | {"box_precision"}, asked)
-        sizes = np.tile([5, 4], (80, 1))
-        for name, (actual, predicted, value) in expected.items():
-            with self.subTest(name):
-                for _ in range(2):
-                    self.near(measure_answers(name, pool, pool.encode(actual), pool.encode(predicted), 3, sizes), value)
-
-    def test_boxes_of_answers(self):
-        """Sizes and corners, classes apart, the surest box first: against overlaps counted in pixels."""
-        for layout, has_class in (("sizes", False), ("corners", True)):
-            pool, total = AnswerPool(BoxForm(layout, has_class)), []
-            rows = [[random_boxes(has_class) for _ in range(30)] for _ in range(2)]
-            lines = [[" ".join(write_box(box, layout, has_class) for box in row) for row in side] for side in rows]
-            for actual, predicted in zip(*rows, strict=True):
-                ordered = sorted(predicted, key=lambda box: -box[1])
-                table = np.array([[pixels_in_common(a, p) if a[0] == p[0] else 0.0 for p in ordered] for a in actual])
-                total.append(images.precision_over_ious([table.reshape(len(actual), len(ordered))]))
-            found = measure_answers("box_precision", pool, pool.encode(lines[0]), pool.encode(lines[1]), None, None)
-            self.near(found, np.mean(total))
 
     def test_run_lengths_are_refused(self):
         for text in ("1", "0 1", "1 0", "5 3 6 2", "5 3 1 2", "60 9", "a b", "1 -1", "99999999999999999999 1", "1.5 2"):

@@ -192,6 +192,21 @@ test('a table that tells the answers is cut by column, and used only when that i
   t.regex(tableOf(allowed, 'outcomes')?.reason ?? '', /used all the same/);
 });
 
+test('leaks are held against the labelled rows only, wherever the others lie', async (t) => {
+  const shape = tablesShape();
+  const [header = '', ...lines] = (shape.files['train.csv'] ?? '').trim().split('\n');
+  // Every fifth row from the first on has no label.
+  const holed = lines.map((line, row) => (row % 5 === 0 ? line.replace(/\d$/, '') : line));
+  const files = { ...shape.files, 'train.csv': `${[header, ...holed].join('\n')}\n` };
+  const profile = await openHarness(t).profile({
+    data_dir: await writeFiles(t, files),
+    description: '',
+    slug: 'test',
+    metric: metricOf('auc'),
+  });
+  t.deepEqual(tableOf(profile, 'outcomes')?.withheld_columns, ['came_back']);
+});
+
 /** Strong: equal; medium: 97 of 100 rows, or AUC ≥ .98; faint: most of the rows. Returns which of them the harness withholds. */
 async function plantTables(t: ExecutionContext, seed: number): Promise<Record<string, boolean>> {
   const random = makeRandom(seed);
