@@ -268,7 +268,7 @@ export const METRIC_NAMES: readonly (readonly [string, MetricId | null])[] = [
   ['mean levenshtein distance', 'mean_edit_distance'],
   ['edit distance', 'mean_edit_distance'],
   ['bleu', 'bleu'],
-  ['rouge', 'rouge_l'],
+  ['rouge', null],
   ['chrf', 'chrf'],
   ['rouge 1', 'rouge_1'],
   ['rouge 2', 'rouge_2'],

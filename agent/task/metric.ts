@@ -147,6 +147,8 @@ export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
   const type = profile.targets[0]?.type;
   const same = (type === 'list' ? OF_LISTS : type === 'set' ? OF_SETS : {})[metric.id];
   if (same !== undefined) return { ...metric, id: same, direction: directionOf(same) };
+  // Competitions take other overlaps than those of .5 to .95, and say so in formulas only.
+  if (metric.id === 'box_precision' && type === 'boxes') return { ...metric, proxy: true };
   const instead = findSubstitute(metric.id, profile);
   return instead === undefined ? metric : { ...metric, id: instead, direction: directionOf(instead), proxy: true };
 }

@@ -81,6 +81,11 @@ def read_boxes(text: str, form: BoxForm) -> Boxes:
     return Boxes(corners[order], [rows[i][0] if form.has_class else "" for i in order])
 
 
+def size_at(sizes: Codes | None, row: int) -> tuple[int, int] | None:
+    """Height and width of a row's image, of (rows, 2); None where there are no images."""
+    return None if sizes is None else (int(sizes[row, 0]), int(sizes[row, 1]))
+
+
 def check_answer(needs: str, text: str, size: tuple[int, int] | None, boxes: BoxForm) -> None:
     """Refuses what no metric can read. `size`: height and width of a mask's image. Raises BadOutput."""
     if len(text) > TEXT_CHARACTERS and needs != "mask":

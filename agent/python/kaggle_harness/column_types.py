@@ -14,6 +14,8 @@ _DATE = re.compile(
     r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s?(Z|UTC|[+-]\d{2}:?\d{2}|AM|PM)?$"
 )
 _SAMPLE_ROWS = 2000
+EXACT_BELOW = 2.0**53
+"""Whole numbers from here on are not told apart as floats."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def parse_numbers(text: pa.ChunkedArray, decimal: str = ".") -> pa.ChunkedArray 
     numbers = pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
     if pc.any(pc.starts_with(clean, "0")).as_py() and pc.any(pc.match_substring_regex(clean, r"^0[0-9]")).as_py():
         return None  # leading zeros: a code, not a number
-    whole = pc.all(pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), 2.0**53))).as_py()
+    whole = pc.all(pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), EXACT_BELOW))).as_py()
     if whole and not pc.any(pc.match_substring(clean, ".")).as_py():
         return pc.cast(numbers, pa.int64())
     return numbers
@@ -48,7 +50,7 @@ def parse_numbers(text: pa.ChunkedArray, decimal: str = ".") -> pa.ChunkedArray 
 def type_column(text: pa.ChunkedArray, decimal: str = ".") -> TypedColumn:
     """Judges one column over all rows given."""
     numbers = parse_numbers(text, decimal)
-    if numbers is not None:
+    if numbers is not None and not _are_long_codes(text, numbers):
         distinct = pc.count_distinct(numbers, mode="all").as_py()
         return TypedColumn("constant" if distinct <= 1 else "numeric", numbers)
     values = pc.if_else(pc.is_in(text, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), text)
@@ -64,6 +66,13 @@ def type_column(text: pa.ChunkedArray, decimal: str = ".") -> TypedColumn:
     if sample and sum(bool(_DATE.match(v.strip())) for v in sample) >= 0.98 * len(sample):
         return TypedColumn("datetime", values)
     return TypedColumn("text" if _is_text(sample, distinct, len(values) - values.null_count) else "categorical", values)
+
+
+def _are_long_codes(text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> bool:
+    """Digits only, and more of them than a float has: names, which as numbers would be the same."""
+    if (pc.max(pc.abs(numbers)).as_py() or 0) < EXACT_BELOW:
+        return False
+    return pc.all(pc.match_substring_regex(text.drop_null(), r"^\s*\d+\s*$")).as_py() is True
 
 
 def _spread(values: pa.ChunkedArray) -> list[str]:

@@ -17,10 +17,12 @@ from .tables import TextTable, read_table
 class Competition:
     """The folder as read: text tables, and typed features of train and test rows together (train first)."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, may_recommend: bool) -> None:
+        """`may_recommend`: a table of interactions may become one of users; not where the caller asked for another shape."""
         self.data_dir = data_dir
+        self.may_recommend = may_recommend
         files = read_data_files(data_dir)
-        made = recast(files)
+        made = recast(files) if may_recommend else None
         files = files if made is None else made.data
         found = recast_boxes(files) if made is None else None
         files = files if found is None else found.data

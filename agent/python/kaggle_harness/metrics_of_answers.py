@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import AnswerPool, BoxForm, read_boxes, split_items
+from .answers import AnswerPool, BoxForm, read_boxes, size_at, split_items
 from .metrics_of_classes import Undefined
 from .metrics_of_images import decode_runs, dice, iou_of_boxes, precision_over_ious
 from .metrics_of_lists import average_precision_at, f_beta_of_sets, jaccard_of_sets, ndcg_of_lists
@@ -27,7 +27,7 @@ def measure_answers(metric_id: str, pool: AnswerPool, truth: Codes, answers: Cod
         raise Undefined("there are no rows")
     rows = []
     for i, (actual, answer) in enumerate(zip(truth.tolist(), answers.tolist(), strict=True)):
-        size = None if sizes is None else (int(sizes[i, 0]), int(sizes[i, 1]))
+        size = size_at(sizes, i)
         key = (metric_id, k, actual, answer, size)
         found = pool.stats.get(key)
         if found is None:

@@ -136,11 +136,9 @@ def _describe_given(
     competition: Competition, unit: RowUnit, columns: list[str], labels: tuple[list[dict], list, NDArray[np.int64]], allow_leaks: bool
 ) -> list[dict[str, Any]]:
     """For blocks of time: columns that the test has filled otherwise than the training rows."""
-    if unit.time is None:
+    times = _read_times(competition, unit)
+    if times is None:
         return []
-    typed = competition.typed(unit.time)
-    times = time_numbers(typed.values, typed.kind)
-    assert times is not None
     series = series_codes([competition.typed(c).values for c in unit.entities]) if unit.entities else np.zeros(len(times), dtype=np.int64)
     split = competition.files.train.rows
     others = [c for c in columns if c != unit.time and c not in unit.entities]
@@ -188,12 +186,13 @@ def _spread_labels(values: NDArray, labelled: NDArray[np.int64], rows: int) -> N
 
 
 def _side_times(competition: Competition, unit: RowUnit) -> Times | None:
-    if unit.time is None:
-        return None
-    typed, split = competition.typed(unit.time), competition.files.train.rows
-    times = time_numbers(typed.values, typed.kind)
-    assert times is not None
-    return Times(unit.time, float(np.nanmin(times[split:])))
+    times = _read_times(competition, unit)
+    return None if times is None or unit.time is None else Times(unit.time, float(np.nanmin(times[competition.files.train.rows :])))
+
+
+def _read_times(competition: Competition, unit: RowUnit) -> NDArray[np.float64] | None:
+    """Of training and test rows, for blocks of time."""
+    return None if unit.time is None else time_numbers(competition.typed(unit.time).values, competition.typed(unit.time).kind)
 
 
 def _asks_for_rows(description: str, wanted: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from .answers import check_answer
+from .answers import check_answer, size_at
 from .errors import BadOutput, shown
 from .layout import Extras, Layout
 from .metric_table import ANSWER_NEEDS, METRICS
@@ -171,9 +171,8 @@ def _answers(table: pa.Table, layout: Layout, positions: NDArray[np.int64], need
     for i, column in enumerate(layout.columns):
         texts = [(text or "").strip() for text in table.column(column).to_pylist()]
         for row, text in enumerate(texts):
-            size = None if extras.sizes is None else (int(extras.sizes[positions[row], 0]), int(extras.sizes[positions[row], 1]))
             try:
-                check_answer(needs, text, size, extras.answers.boxes)
+                check_answer(needs, text, size_at(extras.sizes, positions[row]), extras.answers.boxes)
             except BadOutput as error:
                 raise BadOutput(f"row {row + 1}: {error}") from error
         codes[positions, i] = extras.answers.encode(texts)

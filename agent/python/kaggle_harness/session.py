@@ -74,11 +74,16 @@ class Session:
         if metric is not None and metric["id"] not in METRICS:
             raise Refused(f"unknown metric {metric['id']}")
         staging = shutil.disk_usage(data_dir).free // 2 if staging_mib is None else staging_mib << 20
-        return make_profile(self._read(data_dir, again=True), description, None if metric is None else metric["id"], wanted, staging)
+        asks = any((wanted or {}).get(name) is not None for name in ("shape", "group_column", "time_column"))
+        return make_profile(
+            self._read(data_dir, may_recommend=not asks, again=True), description, None if metric is None else metric["id"], wanted, staging
+        )
 
     def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
         """Fixes task and metric; anything graded before is forgotten."""
-        self._task = load_task(self._read(data_dir), profile, metric, seed, Path(work_dir))
+        self._task = load_task(
+            self._read(data_dir, may_recommend=profile.get("recommender") is not None), profile, metric, seed, Path(work_dir)
+        )
         self._folds, self._runs, self._solutions, self._data_checks = None, {}, {}, None
         return {}
 
@@ -310,9 +315,10 @@ class Session:
             self._data_checks = check_data(self._need_task(), self._need_folds(None))
         return self._data_checks
 
-    def _read(self, data_dir: str, again: bool = False) -> Competition:
-        if again or self._competition is None or self._competition.data_dir != Path(data_dir):
-            self._competition = Competition(Path(data_dir))
+    def _read(self, data_dir: str, may_recommend: bool, again: bool = False) -> Competition:
+        known = self._competition
+        if again or known is None or known.data_dir != Path(data_dir) or (known.recommender is not None and not may_recommend):
+            self._competition = Competition(Path(data_dir), may_recommend)
         return self._competition
 
     def _need_task(self) -> Task:

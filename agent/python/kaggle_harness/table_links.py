@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .column_types import parse_numbers
+from .column_types import EXACT_BELOW, parse_numbers
 from .submission_format import is_id_name
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _LEAST_OVERLAP = 0.5
 _LEAST_COVERED = 0.2
 _MOST_SHARED = 0.02
 _MOST_KEYS = 3
-_MOST_EXACT = 2**53
 _MOST_LINKING = 8
 _MARK = "\x1f"
 
@@ -48,7 +47,7 @@ def key_texts(columns: list[pa.ChunkedArray], decimal: str) -> list[pa.ChunkedAr
     """Columns of different tables as texts that are equal where their values are: 7 and 7.0 are the same where all are numbers."""
     numbers = [parse_numbers(c, decimal) for c in columns]
     # Numbers of more digits than a float has are names.
-    if any(n is None or (pc.max(pc.abs(n)).as_py() or 0) >= _MOST_EXACT for n in numbers):
+    if any(n is None or (pc.max(pc.abs(n)).as_py() or 0) >= EXACT_BELOW for n in numbers):
         return [pc.utf8_trim_whitespace(c) for c in columns]
     return [pc.cast(pc.cast(n, pa.float64()), pa.string()) for n in numbers if n is not None]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .answers import ANSWER_TYPES, AnswerPool, BoxForm, check_answer
+from .answers import ANSWER_TYPES, AnswerPool, BoxForm, check_answer, size_at
 from .column_types import parse_numbers, time_numbers
 from .competition import Competition
 from .errors import BadInput, BadOutput, Refused, shown
@@ -131,15 +131,12 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
     needs = METRICS[metric_id].needs
     _check_count_fits(metric_id, profile["targets"])
     for target in profile["targets"]:
-        if (needs == "survival") != (target["type"] == "survival"):
+        special = needs if needs == "survival" or needs in ANSWER_NEEDS else None
+        if special != {**ANSWER_TYPES, "survival": "survival"}.get(target["type"]):
             raise Refused(
                 f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
             )
-        if ANSWER_TYPES.get(target["type"]) != (needs if needs in ANSWER_NEEDS else None):
-            raise Refused(
-                f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
-            )
-        if needs == "survival" or needs in ANSWER_NEEDS:
+        if special is not None:
             continue
         is_number = target["type"] == "regression"
         if (needs == "value") != is_number and needs != "gini":
@@ -204,7 +201,7 @@ def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64]
     """Every label is run lengths inside its image. Raises BadInput."""
     for i, row in enumerate(labelled.tolist()):
         try:
-            check_answer("mask", column[row].as_py() or "", (int(sizes[i, 0]), int(sizes[i, 1])), BoxForm("sizes", False))
+            check_answer("mask", column[row].as_py() or "", size_at(sizes, i), BoxForm("sizes", False))
         except BadOutput as error:
             raise BadInput(f"{shown(name)}: the mask in row {row + 1} cannot be read: {error}.") from error
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .answers import check_answer
+from .answers import check_answer, size_at
 from .competition import Competition
 from .errors import BadInput, BadOutput, shown
 from .file_bytes import read_bytes
@@ -145,10 +145,9 @@ def _check_answers(task: Task, text: pa.ChunkedArray, column: str, checks: Check
     needs, fault, pool = METRICS[task.metric_id].needs, None, task.extras.answers
     assert pool is not None
     for row, cell in enumerate(text.to_pylist()):
-        sizes = task.extras.sizes
         at = task.n_train + int(task.submission_rows[row])
         try:
-            check_answer(needs, cell or "", None if sizes is None else (int(sizes[at, 0]), int(sizes[at, 1])), pool.boxes)
+            check_answer(needs, cell or "", size_at(task.extras.sizes, at), pool.boxes)
         except BadOutput as error:
             fault = f"row {row + 1}: {error}"
             break

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { RunFolders } from '#agent/evaluate/harness-protocol.ts';
 import { defaultMetric, fitMetric } from '#agent/task/metric.ts';
-import { makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
+import { makePng } from './_images.ts';
+import { makeCsv, makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
 import { boxesShape, listsShape, masksShape, openShape, readRows, textsShape } from './_shapes.ts';
 
 const listFiles = async (folder: string) => (await readdir(join(folder, 'files'))).toSorted();
@@ -143,6 +144,7 @@ test('lists, sets and texts: the kind is plain from the labels, one name of a me
     [masksShape(), null, 'mask', 'dice_by_image'],
     [masksShape(), 'box_precision', 'mask', 'dice_by_image'],
     [boxesShape(), null, 'boxes', 'box_precision'],
+    [boxesShape(), 'box_precision', 'boxes', 'box_precision'],
   ] as const) {
     const harness = openHarness(t);
     const dataDir = await writeFiles(t, { ...shape.files, ...shape.media });
@@ -160,6 +162,7 @@ test('lists, sets and texts: the kind is plain from the labels, one name of a me
     const cut = await harness.cut({ fold_count: 3 });
     t.truthy(cut.final_run, 'answers have no mean: the test is answered by a run of its own');
     t.true(evaluation.score > 0);
+    t.true(evaluation.checks.find(({ name }) => name === 'not perfect')?.ok, `${fitted} ${evaluation.score} leaves room`);
     const file = join(await makeFolder(t), 'submission.csv');
     t.true((await harness.writeSubmission({ solution: 0, path: file })).valid);
   }
@@ -186,4 +189,21 @@ test('detection: images are rows, their boxes one answer, and boxes that cannot 
   t.regex((await grade('0.9 1 2 -3 4')).failure ?? '', /ends before it begins/);
   t.regex((await grade('0.9 1 2 x 4')).failure ?? '', /a number of a box is none/);
   t.is((await grade('0.9 0 0 3 4 0.8 6 1 3 4')).failure, null);
+});
+
+test('a column of a few small numbers names no files, though files are called so', async (t) => {
+  const icon = makePng(4, 4, () => 9);
+  const files = {
+    ...Object.fromEntries([0, 1, 2].map((i) => [`icons/${i}.png`, icon])),
+    'train.csv': makeCsv(['id', 'kind', 'y'], 60, (i) => [i, i % 3, i % 2]),
+    'test.csv': makeCsv(['id', 'kind'], 30, (i) => [60 + i, i % 3]),
+    'sample_submission.csv': makeCsv(['id', 'y'], 30, (i) => [60 + i, 0]),
+  };
+  const profile = await openHarness(t).profile({
+    data_dir: await writeFiles(t, files),
+    description: '',
+    slug: 'test',
+    metric: metricOf('auc'),
+  });
+  t.deepEqual([profile.media_columns, profile.feature_columns], [[], ['kind']]);
 });

@@ -147,6 +147,15 @@ test('a recommender: other held-out items of the users of a fold change no byte 
   }
 });
 
+test('a recommender: who asks for another shape gets no users as rows', async (t) => {
+  const { shape } = makeInteractions();
+  const nothing = { group_column: null, time_column: null, one_row_at_a_time: null, allow_data_leaks: false };
+  const ask = { data_dir: await writeFiles(t, shape.files), description: '', slug: 'test', metric: metricOf(shape.metric) };
+  const harness = openHarness(t);
+  t.is((await harness.profile({ ...ask, wanted: { ...nothing, shape: null } })).shape, 'recommender');
+  await t.throwsAsync(harness.profile({ ...ask, wanted: { ...nothing, shape: 'rows' } }), { message: /target/i });
+});
+
 test('a number to predict for each customer of a table of purchases is no list of items', async (t) => {
   const { shape } = makeInteractions();
   const sample = makeCsv(['customer', 'recommended'], USERS, (i) => [`c${i}`, i % 3]);
