@@ -71,7 +71,7 @@ export type TrustCheck = z.infer<typeof TrustCheck>;
 export const SolutionReport = z.object({
   number: z.int().nonnegative(),
   title: z.string(),
-  kind: z.enum(['baseline', 'recipe', 'blend', 'generated']),
+  kind: z.enum(['baseline', 'recipe', 'blend', 'stack', 'generated']),
   parents: z.array(z.int()),
   state: z.enum(['running', 'valid', 'failed']),
   score: Score.nullable(),

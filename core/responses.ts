@@ -119,7 +119,7 @@ export const SolutionView = z
   .object({
     number: z.int(),
     title: z.string(),
-    kind: z.enum(['baseline', 'recipe', 'blend', 'generated']),
+    kind: z.enum(['baseline', 'recipe', 'blend', 'stack', 'generated']),
     parents: z.array(z.int()),
     state: z.enum(['running', 'valid', 'failed']),
     score: Score.nullable(),

@@ -6,93 +6,7 @@
 import { z } from 'zod';
 import { Score, Trust } from '#core/job.ts';
 import { TrustCheck } from '#core/report.ts';
-
-/** Every metric the grader computes; the Python side has a table with the same ids (a test compares them). */
-export const METRIC_IDS = [
-  'accuracy',
-  'balanced_accuracy',
-  'f1',
-  'f1_macro',
-  'f1_micro',
-  'f1_weighted',
-  'mcc',
-  'auc',
-  'auc_mean_columns',
-  'average_precision',
-  'logloss',
-  'logloss_mean_columns',
-  'brier',
-  'qwk',
-  'rmse',
-  'rmse_mean_columns',
-  'rmsle',
-  'rmsle_mean_columns',
-  'mse',
-  'mae',
-  'medae',
-  'mape',
-  'smape',
-  'r2',
-  'pearson',
-  'spearman',
-  'gini',
-  'f05',
-  'f2',
-  'precision',
-  'recall',
-  'jaccard',
-  'kappa',
-  'kappa_linear',
-  'error_rate',
-  'partial_auc',
-  'amex',
-  'pf1',
-  'balanced_logloss',
-  'msle',
-  'mae_mean_columns',
-  'rmspe',
-  'log_cosh',
-  'poisson_deviance',
-  'gamma_deviance',
-  'explained_variance',
-  'spearman_mean_columns',
-  'map_of_classes',
-  'wape',
-  'wmae',
-  'wrmse',
-  'wr2',
-  'weighted_logloss',
-  'pearson_by_group',
-  'spearman_by_group',
-  'ndcg_by_group',
-  'map_by_group',
-  'recall_by_group',
-  'mrr_by_group',
-  'f1_samples',
-  'jaccard_samples',
-  'haversine',
-  'concordance',
-  'stratified_concordance',
-  'map_of_lists',
-  'recall_of_lists',
-  'ndcg_of_lists',
-  'f1_of_sets',
-  'f2_of_sets',
-  'jaccard_of_sets',
-  'normalised_edit_similarity',
-  'mean_edit_distance',
-  'cer',
-  'wer',
-  'bleu',
-  'chrf',
-  'rouge_1',
-  'rouge_2',
-  'rouge_l',
-  'dice_by_image',
-  'box_precision',
-] as const;
-export const MetricId = z.enum(METRIC_IDS);
-export type MetricId = z.infer<typeof MetricId>;
+import { MetricId } from './metric-ids.ts';
 
 export const Direction = z.enum(['maximize', 'minimize']);
 export type Direction = z.infer<typeof Direction>;
@@ -269,6 +183,8 @@ export const Evaluation = z.object({
   decoder: z.record(z.string(), z.unknown()),
   checks: z.array(TrustCheck),
   trust: Trust,
+  /** It gave raw scores in every fold: decisions cannot be blended or stacked. */
+  raw: z.boolean(),
   seconds: z.number(),
 });
 export type Evaluation = z.infer<typeof Evaluation>;
@@ -349,6 +265,30 @@ export const HARNESS_METHODS = {
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
   /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */
   blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1) }), result: BlendReply },
+  /** Writes the folds of a stack: a program that learns from other solutions' scores, too (solution contract, section 4). */
+  cut_stack: {
+    params: z.object({ solution: z.int(), members: z.array(z.int()).min(2) }),
+    result: z.object({ runs: z.array(RunFolders).min(1) }),
+  },
+  /** Writes what members are trained on again without the rows of two folds; `fold` = the one that is left out. */
+  cut_rebuild: { params: Empty, result: z.object({ runs: z.array(RunFolders).min(1) }) },
+  /** Takes a member's OUT_DIR of such a run. */
+  take_rebuild: {
+    params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }),
+    result: z.object({ failure: z.string().nullable() }),
+  },
+  /** Writes the folds of the stack over members that are rebuilt, once all are. */
+  cut_rebuilt_stack: { params: z.object({ solution: z.int() }), result: z.object({ runs: z.array(RunFolders).min(1) }) },
+  /** Takes the stack's OUT_DIR of such a run. With both, `finish_solution` scores the stack by them alone. */
+  take_rebuilt_stack: {
+    params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }),
+    result: z.object({ failure: z.string().nullable() }),
+  },
+  /** Whether a finished stack beats another solution beyond noise, on the rows of those two folds. */
+  judge_stack: {
+    params: z.object({ solution: z.int(), against: z.int() }),
+    result: z.object({ wins: z.boolean(), detail: z.string() }),
+  },
   /** Whether a generated program may run; `reason` says why not: it carries what looks like answers. */
   check_program: { params: z.object({ path: z.string() }), result: z.object({ reason: z.string().nullable() }) },
   /** Folders of the probes of a finalist; `generated`: the program was not written by us. */

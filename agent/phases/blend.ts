@@ -1,19 +1,16 @@
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
-import { isSuspect, lacksProbes } from '../search/scoreboard.ts';
+import { isMember } from '../search/scoreboard.ts';
 import type { Search } from '../search/search.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { callHarness } from '../context.ts';
-import { considerBest, finishGraded, startSolution } from '../search/search.ts';
+import { considerBest, finishGraded, nextNumber, startSolution } from '../search/search.ts';
 
 /** Blends what was graded; the blend is one more solution, with several parents, and best only if its nested score is better. */
 export async function blendSolutions(run: RunContext, task: Task, search: Search): Promise<void> {
   // Answers that are texts have no mean.
   if (task.profile.submission.form === 'answer') return;
-  const isMember = ({ kind }: GradedSolution) => kind === 'recipe' || kind === 'generated';
-  const members = [...search.board.graded.values()].filter(
-    (solution) => isMember(solution) && !isSuspect(solution) && !lacksProbes(solution),
-  );
+  const members = [...search.board.graded.values()].filter((solution) => isMember(solution));
   if (members.length < 2 || run.deadline.remainingS() < 2) return;
   run.voice.update({ message: `blending ${members.length} solutions` });
   try {
@@ -28,7 +25,7 @@ export async function blendSolutions(run: RunContext, task: Task, search: Search
 
 async function blend(run: RunContext, task: Task, search: Search, members: readonly GradedSolution[]): Promise<void> {
   const parents = members.map((member) => member.number);
-  const number = Math.max(run.earlier.nextNumber - 1, ...search.board.reports.keys()) + 1;
+  const number = nextNumber(run, search);
   const startS = run.deadline.elapsedS();
   const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'blend', { solution: number, members: parents }));
   const weights = reply.weights.filter((weight) => weight.weight > 0);

@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import type { Evaluation } from '../evaluate/harness-protocol.ts';
 import type { PlannedSolution } from './plan.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
-import type { FoldsOutcome } from '../search/run-folds.ts';
 import { callHarness, isStop, throwIfStopped } from '../context.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
-import { HarnessFailure } from '../harness-port.ts';
-import { considerBest, finishFailed, finishGraded, startSolution } from '../search/search.ts';
+import { gradeSolution } from '../search/grade-solution.ts';
+import { considerBest, finishFailed, startSolution } from '../search/search.ts';
 import { isImprovement, isSuspect } from '../search/scoreboard.ts';
 import { probeFinalist } from './verify.ts';
+import { tryStacks } from './stack.ts';
 import { runFolds } from '../search/run-folds.ts';
 import { storeSolutionFile } from '../search/keep.ts';
 
@@ -35,6 +34,7 @@ export async function execute(run: RunContext, task: Task, search: Search, plan:
 export async function executeSafely(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
   try {
     await execute(run, task, search, plan);
+    await tryStacks(run, task, search);
   } catch (error) {
     if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds || search.keeper.best === null) throw error;
     addNote(run, `The search ended early: ${describeError(error)}`);
@@ -43,32 +43,27 @@ export async function executeSafely(run: RunContext, task: Task, search: Search,
 
 async function trySolution(run: RunContext, task: Task, search: Search, planned: PlannedSolution): Promise<void> {
   const { number, recipe } = planned;
-  const program = { recipe: recipe.name, sha256: recipe.sha256, params: { ...recipe.params } };
   const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(recipe.program));
   const isGenerated = recipe.origin === 'generated';
   const kind = isGenerated ? ('generated' as const) : ('recipe' as const);
-  const draft = await startSolution(run, search, { number, title: recipe.title, kind, parents: [], codeKey }, program);
+  const draft = await startSolution(
+    run,
+    search,
+    { number, title: recipe.title, kind, parents: [], codeKey },
+    {
+      recipe: recipe.name,
+      sha256: recipe.sha256,
+      params: { ...recipe.params },
+    },
+  );
   const skip = planned.skip ?? (isGenerated ? await refuseGenerated(run, recipe.program) : null);
   if (skip !== null) return finishFailed(run, search, draft, { failure: skip, seconds: 0, log: '' });
-  const startS = run.deadline.elapsedS();
-  let folds: FoldsOutcome;
-  let evaluation: Evaluation;
-  try {
-    const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
-    folds = await runFolds(run, task, { number, path: recipe.program, params: recipe.params, isFirstModel });
-    const seconds = run.deadline.elapsedS() - startS;
-    if (folds.failure !== null) return await finishFailed(run, search, draft, { failure: folds.failure, seconds, log: folds.log });
-    evaluation = await run.stopwatch.measure('grade', () => callHarness(run, 'finish_solution', { solution: number }));
-  } catch (error) {
-    // A refusal or a bug while grading one solution is that solution's failure; a harness that is gone ends the search.
-    if (!(error instanceof HarnessFailure) || error.kind === 'died') throw error;
-    const seconds = run.deadline.elapsedS() - startS;
-    return finishFailed(run, search, draft, { failure: `could not be graded: ${error.message}`, seconds, log: '' });
-  }
-  const seconds = run.deadline.elapsedS() - startS;
-  let graded = await finishGraded(run, search, draft, { evaluation, seconds, log: folds.log, weights: [] });
-  const { slowestFoldS } = folds;
-  search.programs.set(number, { number, path: recipe.program, params: recipe.params, isGenerated, slowestFoldS });
+  const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
+  const program = { number, path: recipe.program, params: recipe.params };
+  const outcome = await gradeSolution(run, search, draft, () => runFolds(run, task, { ...program, isFirstModel }));
+  if (outcome === null) return;
+  let { graded } = outcome;
+  search.programs.set(number, { ...program, isGenerated, slowestFoldS: outcome.folds.slowestFoldS });
   const wouldBeBest = !isSuspect(graded) && isImprovement(task.metric, graded, search.keeper.best?.solution ?? null);
   if (isGenerated && wouldBeBest) graded = await probeFinalist(run, task, search, graded);
   await considerBest(run, task, search, graded);

@@ -13,6 +13,7 @@ import { describeOutcome } from '../search/keep.ts';
 import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
 import { nameSubmission } from '../report/plain-csv.ts';
+import { considerStacks } from './stack.ts';
 import { submitToKaggle } from './submit.ts';
 import { verifyFinalists } from './verify.ts';
 import { writeEvidence } from '../report/evidence.ts';
@@ -24,7 +25,7 @@ interface ResultFile {
   readonly contentType: string;
 }
 
-/** Blends, sends the file to Kaggle if asked, stores every result file, and writes the manifest last. */
+/** Blends, compares stacks, sends the file to Kaggle if asked, stores every result file, and writes the manifest last. */
 export async function finalize(stoppable: RunContext, task: Task, search: Search): Promise<Manifest> {
   throwIfStopped(stoppable.signal);
   // A few seconds before the end, SIGTERM is answered by finishing: the grace is longer than that. Only waiting for Kaggle is cut short.
@@ -32,6 +33,7 @@ export async function finalize(stoppable: RunContext, task: Task, search: Search
   run.voice.update({ stage: 'finalize', message: 'blending and checking the final file' });
   await verifyFinalists(run, task, search);
   await blendSolutions(run, task, search);
+  await considerStacks(run, task, search);
   const best = search.keeper.best;
   if (best === null) throw new Error('there is no valid file to finish with');
   if (best.solution.kind === 'baseline') addFallbackNote(run, search);
@@ -86,6 +88,8 @@ async function writeFiles(run: RunContext, task: Task, search: Search, outside: 
   if (code !== null) await add('solution.py', code, 'text/x-python');
   if (best.solution.kind === 'blend')
     await add('blend.json', `${JSON.stringify({ weights: search.weights }, null, 2)}\n`, 'application/json');
+  if (best.solution.kind === 'stack')
+    await add('stack.json', `${JSON.stringify({ members: best.solution.report.parents }, null, 2)}\n`, 'application/json');
   const evidence = writeEvidence(run, task, search, outside);
   await add('evidence.json', `${JSON.stringify(evidence, null, 2)}\n`, 'application/json');
   await add('journal.jsonl', `${run.journal.lines().join('\n')}\n`, 'application/x-ndjson');

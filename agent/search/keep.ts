@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Check } from '../evaluate/harness-protocol.ts';
+import type { Check, Evaluation } from '../evaluate/harness-protocol.ts';
 import type { BestRecord, SolutionReport } from '#core/report.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
@@ -123,17 +123,17 @@ export function describeOutcome(run: RunContext, task: Task, keeper: Keeper, boa
   };
 }
 
-/** Loads an earlier attempt's stored scores into the harness; false when they are missing, damaged or of another task. */
-export async function loadState(run: RunContext, state: StateObject): Promise<boolean> {
+/** Loads an earlier attempt's stored scores into the harness; null when they are missing, damaged or of another task. */
+export async function loadState(run: RunContext, state: StateObject): Promise<Evaluation | null> {
   const bytes = await retryUnavailable(() => run.store.readObject(state.key, 1024 * 1024 * 1024));
-  if (bytes === null || createHash('sha256').update(bytes).digest('hex') !== state.sha256) return false;
+  if (bytes === null || createHash('sha256').update(bytes).digest('hex') !== state.sha256) return null;
   const path = join(run.workDir, `${state.sha256}.npz`);
   await writeFile(path, bytes, { mode: 0o600 });
   try {
-    await callHarness(run, 'load_state', { path });
-    return true;
+    const { evaluations } = await callHarness(run, 'load_state', { path });
+    return evaluations[0] ?? null;
   } catch (error) {
-    if (error instanceof HarnessFailure && error.kind === 'refused') return false;
+    if (error instanceof HarnessFailure && error.kind === 'refused') return null;
     throw error;
   } finally {
     await rm(path, { force: true });

@@ -15,6 +15,7 @@ const RecipesIndex = z.object({
       name: z.string(),
       file: z.string(),
       title: z.string(),
+      kind: z.enum(['rows', 'stack']).default('rows'),
       params: z.record(z.string(), z.unknown()),
       cost_rank: z.number(),
       tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask', 'boxes'])),
@@ -30,6 +31,8 @@ export interface Recipe {
   readonly origin: 'built-in' | 'generated';
   readonly name: string;
   readonly title: string;
+  /** `stack`: it learns from other solutions' scores, too. */
+  readonly kind?: 'rows' | 'stack';
   readonly program: string;
   readonly sha256: string;
   readonly params: Readonly<Record<string, unknown>>;
@@ -52,6 +55,7 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
       origin: 'built-in',
       name: recipe.name,
       title: recipe.title,
+      kind: recipe.kind,
       program,
       sha256,
       params: recipe.params,
@@ -66,6 +70,21 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
 
 /** The recipes that suit this task, cheapest first. Pure. */
 export function chooseRecipes(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
+  return chooseSuitable(
+    recipes.filter(({ kind }) => kind !== 'stack'),
+    profile,
+  );
+}
+
+/** The programs that can be a second level for this task, cheapest first. Pure. */
+export function chooseStacks(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
+  return chooseSuitable(
+    recipes.filter(({ kind }) => kind === 'stack'),
+    profile,
+  );
+}
+
+function chooseSuitable(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
   const types = new Set(profile.targets.map((target) => target.type));
   const columns = Object.values(profile.column_types);
   const modalities = new Set([

@@ -9,6 +9,8 @@ export interface GradedSolution {
   readonly title: string;
   readonly score: number;
   readonly foldScores: readonly number[];
+  /** It gave raw scores, not decisions. */
+  readonly isRaw: boolean;
   readonly report: SolutionReport;
 }
 
@@ -58,6 +60,12 @@ export function createScoreboard(): Scoreboard {
 /** Something speaks against its score: it is never chosen by it. */
 export function isSuspect({ report }: Pick<GradedSolution, 'report'>): boolean {
   return report.trust?.verdict === 'suspect';
+}
+
+/** It can be part of a blend or a stack: a program's own raw scores, and nothing against them. */
+export function isMember(graded: GradedSolution): boolean {
+  const isProgram = graded.kind === 'recipe' || graded.kind === 'generated';
+  return isProgram && graded.isRaw && !isSuspect(graded) && !lacksProbes(graded);
 }
 
 /** The checks that only probes make; the harness names them so. */

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../evaluate/harness-protocol.ts';
-import type { JournalFact } from '../journal/entries.ts';
+import type { JournalFact, StateObject } from '../journal/entries.ts';
 import type { Keeper } from './keep.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
@@ -38,19 +38,23 @@ async function adoptFinished(run: RunContext, search: Search): Promise<void> {
   for (const [number, { report, state }] of run.earlier.finished) {
     if (report.kind === 'blend') continue;
     if (report.state === 'failed') search.board.reports.set(number, report);
-    else if (report.score !== null && state !== null && (await loadState(run, state))) {
-      addGraded(search, report, report.score.score);
-      rememberProgram(run, search, report);
-    } else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
+    else if (await adoptGraded(run, search, report, state)) rememberProgram(run, search, report);
+    else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
   }
   if (search.board.reports.size > 0) run.log.info(`going on with ${search.board.reports.size} finished solutions of earlier attempts`);
 }
 
+async function adoptGraded(run: RunContext, search: Search, report: SolutionReport, state: StateObject | null): Promise<boolean> {
+  const evaluation = report.score === null || state === null ? null : await loadState(run, state);
+  if (evaluation !== null) addGraded(search, report, evaluation);
+  return evaluation !== null;
+}
+
 /** The program of a solution that an earlier attempt measured, if it is still among the candidates. */
-function rememberProgram(run: RunContext, search: Search, { number, foldScores, seconds }: SolutionReport): void {
+function rememberProgram(run: RunContext, search: Search, { number, kind, foldScores, seconds }: SolutionReport): void {
   const started = run.earlier.started.get(number)?.program;
   const recipe = run.recipes.find(({ name, sha256 }) => name === started?.recipe && sha256 === started.sha256);
-  if (recipe === undefined) return;
+  if (recipe === undefined || kind === 'stack') return;
   const slowestFoldS = seconds / Math.max(1, foldScores.length);
   search.programs.set(number, {
     number,
@@ -59,6 +63,11 @@ function rememberProgram(run: RunContext, search: Search, { number, foldScores, 
     isGenerated: recipe.origin === 'generated',
     slowestFoldS,
   });
+}
+
+/** The number of a solution that was not planned. */
+export function nextNumber(run: RunContext, search: Search): number {
+  return Math.max(run.earlier.nextNumber - 1, ...search.board.reports.keys()) + 1;
 }
 
 async function runBaseline(run: RunContext, search: Search): Promise<void> {
@@ -140,7 +149,7 @@ export async function finishGraded(
   );
   const { standard_error: standardError } = evaluation;
   await run.journal.append({ type: 'solution-finished', report, standardError, weights: [...end.weights], state });
-  const graded = addGraded(search, report, evaluation.score);
+  const graded = addGraded(search, report, evaluation);
   const { score, low, high } = evaluation;
   const interval = `${formatScore(score)} (95 %: ${formatScore(low)} to ${formatScore(high)})`;
   run.log.info(`solution ${draft.number}: ${draft.title}: ${interval}, ${round(end.seconds)} s`);
@@ -155,7 +164,11 @@ export async function finishGraded(
 export async function considerBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
   if (isSuspect(graded)) return sayWhySuspect(run, graded);
   if (lacksProbes(graded)) return;
-  if (!isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) return;
+  if (isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) await makeBest(run, task, search, graded);
+}
+
+/** Makes the solution the best if its file is valid. */
+export async function makeBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
   const problem = await storeBest(run, task, search.keeper, search.board, graded);
   if (problem !== null) await dropInvalid(run, search, graded, problem);
 }
@@ -183,7 +196,7 @@ export async function reviseGraded(
   const report = shortenReport({ ...graded.report, checks: evaluation.checks, trust: evaluation.trust });
   await run.journal.append({ type: 'solution-finished', report, standardError: evaluation.standard_error, weights: [], state });
   run.voice.update({}, report);
-  const revised = addGraded(search, report, graded.score);
+  const revised = addGraded(search, report, evaluation);
   const { best } = search.keeper;
   if (best?.solution.number === number) search.keeper.best = { ...best, solution: revised };
   if (isSuspect(revised)) sayWhySuspect(run, revised);
@@ -210,9 +223,9 @@ function sayWhySuspect(run: RunContext, { number, title, report }: GradedSolutio
   run.log.warn(note);
 }
 
-function addGraded(search: Search, report: SolutionReport, score: number): GradedSolution {
+function addGraded(search: Search, report: SolutionReport, { score, raw }: Evaluation): GradedSolution {
   const { number, kind, title, foldScores } = report;
-  const graded: GradedSolution = { number, kind, title, score, foldScores, report };
+  const graded: GradedSolution = { number, kind, title, score, foldScores, isRaw: raw, report };
   search.board.reports.set(number, report);
   search.board.graded.set(number, graded);
   return graded;

@@ -1,4 +1,4 @@
-import type { MetricId } from '../evaluate/harness-protocol.ts';
+import type { MetricId } from '../evaluate/metric-ids.ts';
 
 /**
  * Names of metrics as Kaggle shows them and as pages write them, in lower case with single blanks. Longer names are tried first, so

@@ -1,4 +1,5 @@
-import type { Direction, FixedMetric, MetricId, TaskProfile } from '../evaluate/harness-protocol.ts';
+import type { Direction, FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import type { MetricId } from '../evaluate/metric-ids.ts';
 import { METRIC_NAMES } from './metric-names.ts';
 
 const PAGE_CHARACTERS = 40_000;

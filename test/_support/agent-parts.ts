@@ -82,6 +82,7 @@ export function createScriptedHarness(
       decoder: {},
       checks: [],
       trust: { verdict: 'verified', reasons: [] },
+      raw: true,
       seconds: 0,
     };
     evaluations.set(solution, evaluation);
@@ -117,6 +118,15 @@ export function createScriptedHarness(
       weights: members.map((member) => ({ solution: member, weight: 1 / members.length })),
       nested: true,
     }),
+    cut_stack: async ({ solution }) => ({ runs: await makeRuns(home, `stack-${solution}`, FOLDS) }),
+    cut_rebuild: async () => ({ runs: await makeRuns(home, 'rebuild', 2 * FOLDS) }),
+    take_rebuild: () => ({ failure: null }),
+    cut_rebuilt_stack: async ({ solution }) => ({ runs: await makeRuns(home, `rebuilt-stack-${solution}`, 2) }),
+    take_rebuilt_stack: () => ({ failure: null }),
+    judge_stack: ({ solution, against }) => {
+      const [mine = 0, other = 0] = [solution, against].map((number) => evaluations.get(number)?.score);
+      return { wins: mine < other, detail: `${mine} against ${other}` };
+    },
     check_program: () => ({ reason: null }),
     cut_probes: async () => ({ probes: [{ kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] }),
     judge_probes: ({ solution }) => {
@@ -167,6 +177,15 @@ async function makeRun(home: string, fold: number) {
   await mkdir(predict, { recursive: true });
   const folders = { run_id: `fold-${fold}`, fold, train_dir: train, predict_dir: predict };
   return { ...folders, predict_kind: 'validation+test' as const, train_rows: 20, predict_rows: 20 };
+}
+
+async function makeRuns(home: string, name: string, count: number) {
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => ({
+      ...(await makeRun(join(home, name), index)),
+      run_id: `${name}-${index}`,
+    })),
+  );
 }
 
 /** A sandbox that answers at once with the score that the recipe's params name; each run is a line of `logPath`, a probe's is "probe". */

@@ -1,5 +1,6 @@
 """From out-of-fold scores to an evaluation: nested decoder, score a fold, standard error, 95 % interval."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from .checks import decide_verdict
 from .decoders import Decoder, apply_labels, apply_values, fit_decoder
 from .folds import Folds
 from .metric_table import LOG_LOSS_METRICS, METRICS
-from .scoring import score_rows as score_of_rows
+from .scoring import score_rows, units_of
 from .task import Task
 
 Array = NDArray[np.float64]
@@ -50,7 +51,7 @@ def is_pooled(task: Task, folds: Folds) -> bool:
 def fold_score(task: Task, rows: NDArray[np.int64], scores: Array) -> float | None:
     """Metric of one fold with no fitted decoder; None where it is undefined."""
     try:
-        return score_of_rows(task, rows, scores)
+        return score_rows(task, rows, scores)
     except metrics.Undefined:
         return None
 
@@ -78,31 +79,35 @@ def decode(task: Task, folds: Folds, oof: Array, is_raw: bool) -> Decoded:
     return Decoded(values, labels)
 
 
+def score_decoded(task: Task, decoded: Decoded, rows: NDArray[np.int64]) -> float:
+    """The metric of some validated rows. Raises metrics.Undefined."""
+    return score_rows(task, rows, decoded.values[rows], [label[rows] for label in decoded.labels])
+
+
 def evaluate(task: Task, folds: Folds, oof: Array, is_raw: bool = True) -> Measured:
     """Decodes nested and measures. `oof`: (n_train, columns), NaN where not validated."""
     decoded = decode(task, folds, oof, is_raw)
-    values, labels = decoded.values, decoded.labels
     validated = np.flatnonzero(folds.vector >= 0)
 
-    def score_rows(rows: NDArray[np.int64]) -> float:
-        return score_of_rows(task, rows, values[rows], [label[rows] for label in labels])
+    def score(rows: NDArray[np.int64]) -> float:
+        return score_decoded(task, decoded, rows)
 
     fold_scores: list[float] = []
     for fold in range(folds.count):
         try:
-            fold_scores.append(score_rows(folds.validation_rows(fold)))
+            fold_scores.append(score(folds.validation_rows(fold)))
         except metrics.Undefined:
             fold_scores.append(float("nan"))
     known = np.array([s for s in fold_scores if np.isfinite(s)])
     final = _decoder(task, validated, oof, _fits_decoder(task, is_raw))
     if is_pooled(task, folds):
-        score = score_rows(validated)
-        low, high, error = _bootstrap(task, folds, score_rows, validated)
-        return Measured(score, min(low, score), max(high, score), error, known.tolist(), "pooled", final)
-    score = float(known.mean())
+        pooled = score(validated)
+        low, high, error = resample(task, score, validated)
+        return Measured(pooled, min(low, pooled), max(high, pooled), error, known.tolist(), "pooled", final)
+    mean = float(known.mean())
     error = float(known.std(ddof=1) / np.sqrt(len(known)))
     half = error * _t_quantile(len(known) - 1)
-    return Measured(score, score - half, score + half, error, known.tolist(), "mean-of-folds", final)
+    return Measured(mean, mean - half, mean + half, error, known.tolist(), "mean-of-folds", final)
 
 
 def _fits_decoder(task: Task, is_raw: bool) -> bool:
@@ -121,12 +126,11 @@ def _t_quantile(degrees: int) -> float:
     return float(stdtrit(max(1, degrees), 0.975))
 
 
-def _bootstrap(task: Task, folds: Folds, score_rows: Any, rows: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Percentile interval over resampled rows (whole groups where the folds keep groups together)."""
+def resample(task: Task, score: Callable[[NDArray[np.int64]], float], rows: NDArray[np.int64]) -> tuple[float, float, float]:
+    """95 % percentile interval and standard error over resampled rows (whole groups where the folds keep groups together)."""
     rng = np.random.default_rng(20_240_101)
     size = min(len(rows), _RESAMPLE_ROWS)
-    groups = None if task.groups is None else np.unique(task.groups[rows], return_inverse=True)[1]
-    by_group = None if groups is None else np.split(rows[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1])
+    by_group = None if task.groups is None else units_of(task, rows)
     found: list[float] = []
     for _ in range(_RESAMPLES):
         if by_group is None:
@@ -134,18 +138,18 @@ def _bootstrap(task: Task, folds: Folds, score_rows: Any, rows: NDArray[np.int64
         else:
             chosen = np.concatenate([by_group[g] for g in rng.integers(0, len(by_group), len(by_group))])
         try:
-            found.append(score_rows(chosen))
+            found.append(score(chosen))
         except metrics.Undefined:
             continue
     if len(found) < 20:
-        return score_rows(rows), score_rows(rows), 0.0
+        return score(rows), score(rows), 0.0
     shrink = np.sqrt(size / len(rows)) if by_group is None else 1.0
     middle = float(np.mean(found))
     low, high = (middle + (float(np.quantile(found, q)) - middle) * shrink for q in (0.025, 0.975))
     return low, high, float(np.std(found, ddof=1) * shrink)
 
 
-def reply(solution: int, measured: Measured, checks: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+def reply(solution: int, measured: Measured, checks: list[dict[str, Any]], seconds: float, is_raw: bool = True) -> dict[str, Any]:
     """Evaluation of the protocol."""
     return {
         "solution": solution,
@@ -158,5 +162,6 @@ def reply(solution: int, measured: Measured, checks: list[dict[str, Any]], secon
         "decoder": {"targets": measured.decoder},
         "checks": checks,
         "trust": decide_verdict(checks),
+        "raw": is_raw,
         "seconds": round(seconds, 4),
     }

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
-from .evaluate import Decoded, Measured, decode
+from .evaluate import Decoded, Measured, decode, score_decoded
 from .folds import Folds, random_of
 from .metric_table import METRICS
-from .scoring import score_rows
+from .scoring import units_of
 from .solutions import Solution
 from .task import Task
 
@@ -63,21 +63,16 @@ def _resample(task: Task, rows: NDArray[np.int64], decoded: list[Decoded], chose
     """(score of the winner, score of the chosen, rows): both on the rows left out of a draw that chose the winner."""
     rng = random_of(task, "expected")
     sign = 1.0 if METRICS[task.metric_id].direction == "maximize" else -1.0
-    units = np.arange(len(rows)) if task.groups is None else np.unique(task.groups[rows], return_inverse=True)[1]
-    by_unit = np.split(np.argsort(units, kind="stable"), np.cumsum(np.bincount(units))[:-1])
+    by_unit = units_of(task, rows)
     found: list[tuple[float, float, int]] = []
     for _ in range(_RESAMPLES):
         drawn = rng.integers(0, len(by_unit), len(by_unit))
         left = np.setdiff1d(np.arange(len(by_unit)), drawn)
-        inside, outside = (rows[np.concatenate([by_unit[u] for u in chosen_units])] for chosen_units in (drawn, left))
+        inside, outside = (np.concatenate([by_unit[u] for u in chosen_units]) for chosen_units in (drawn, left))
         try:
-            scores = [sign * _score(task, each, inside) for each in decoded]
+            scores = [sign * score_decoded(task, each, inside) for each in decoded]
             winner = int(np.argmax(scores))
-            found.append((_score(task, decoded[winner], outside), _score(task, decoded[chosen], outside), len(outside)))
+            found.append((score_decoded(task, decoded[winner], outside), score_decoded(task, decoded[chosen], outside), len(outside)))
         except metrics.Undefined:
             continue
     return found
-
-
-def _score(task: Task, decoded: Decoded, rows: NDArray[np.int64]) -> float:
-    return score_rows(task, rows, decoded.values[rows], [label[rows] for label in decoded.labels])

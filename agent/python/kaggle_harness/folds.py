@@ -44,40 +44,52 @@ def random_of(task: Task, *words: object) -> np.random.Generator:
 def make_folds(task: Task, fold_count: int | None) -> Folds:
     """Cuts by the task's shape: entities, time blocks, or rows stratified on the first target."""
     count = max(2, min(fold_count or default_fold_count(task.n_train), 20, task.n_train // 2))
-    if task.shape == "groups" and task.groups is not None:
-        return _group_folds(task, task.groups[: task.n_train], count)
     if task.is_timed and task.times is not None:
         return _time_folds(task.times[: task.n_train], task.times[task.n_train :], count)
-    return Folds(count, _stratified(task, count))
+    return _cut_rows(task, np.arange(task.n_train), count, random_of(task, "folds", count))
 
 
-def _stratified(task: Task, count: int) -> NDArray[np.int64]:
-    rng = random_of(task, "folds", count)
-    strata = np.zeros(task.n_train, dtype=np.int64)
-    for i, target in enumerate(task.layout.targets[:3]):
-        values = task.truth[i]
+def make_inner_folds(task: Task, folds: Folds, outer: int) -> Folds:
+    """Folds of the rows that fold `outer` may learn from, -1 for all others: cut as the task's own are, from those rows' labels alone."""
+    rows = folds.training_rows(outer, task.times)
+    inner = _cut_rows(task, rows, folds.count, random_of(task, "inner folds", folds.count, outer))
+    vector = np.full(task.n_train, -1, dtype=np.int64)
+    vector[rows] = inner.vector
+    return Folds(inner.count, vector)
+
+
+def _cut_rows(task: Task, rows: NDArray[np.int64], count: int, rng: np.random.Generator) -> Folds:
+    """Folds of some training rows whose order in time does not matter; the vector is of `rows`."""
+    if task.shape == "groups" and task.groups is not None:
+        return _group_folds(task.groups[rows], count, rng)
+    return Folds(count, _stratified(task, rows, count, rng))
+
+
+def _stratified(task: Task, rows: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    strata = np.zeros(len(rows), dtype=np.int64)
+    for target, truth in zip(task.layout.targets[:3], task.truth[:3], strict=True):
+        values = truth[rows]
         if target.is_answer:
             assert task.extras.answers is not None
             empty = task.extras.answers.code("")
-            values = (task.truth[i] == empty).astype(np.int64)
+            values = (values == empty).astype(np.int64)
             strata = strata * 2 + values
             continue
         if target.survival is not None:
             strata, values = strata * 2 + values[:, 1].astype(np.int64), values[:, 0]
         if target.classes is None:
-            edges = np.unique(np.quantile(values, np.linspace(0, 1, max(2, min(10, task.n_train // (2 * count))) + 1)[1:-1]))
+            edges = np.unique(np.quantile(values, np.linspace(0, 1, max(2, min(10, len(rows) // (2 * count))) + 1)[1:-1]))
             values = np.searchsorted(edges, values, side="right")
         strata = strata * (int(values.max()) + 1) + values
-        if task.n_train < 20 * count:
+        if len(rows) < 20 * count:
             break
-    order = np.lexsort((rng.random(task.n_train), strata))
-    vector = np.empty(task.n_train, dtype=np.int64)
-    vector[order] = np.arange(task.n_train) % count
+    order = np.lexsort((rng.random(len(rows)), strata))
+    vector = np.empty(len(rows), dtype=np.int64)
+    vector[order] = np.arange(len(rows)) % count
     return rng.permutation(count)[vector]
 
 
-def _group_folds(task: Task, groups: NDArray[np.int64], count: int) -> Folds:
-    rng = random_of(task, "folds", count)
+def _group_folds(groups: NDArray[np.int64], count: int, rng: np.random.Generator) -> Folds:
     names, codes = np.unique(groups, return_inverse=True)
     sizes = np.bincount(codes)
     count = min(count, len(names))

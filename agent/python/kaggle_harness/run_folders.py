@@ -55,8 +55,22 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Level1:
+    """Columns that a stack gets beside the features: other solutions' scores of the plan's rows, (rows, columns) each."""
+
+    columns: list[dict[str, Any]]
+    train: NDArray[np.float64]
+    predict: NDArray[np.float64]
+
+    def of(self, scores: NDArray[np.float64]) -> dict[str, pa.Array]:
+        """Columns of a table, by name."""
+        return {column["name"]: pa.array(scores[:, i]) for i, column in enumerate(self.columns)}
+
+
+@dataclass(frozen=True)
 class RunPlan:
-    """What a run is to hold. `labels`: one array a target over `train`; `change`: what is done to the table of PREDICT before it is written."""
+    """What a run is to hold. `labels`: one array a target over `train`; `change`: what is done to the table of PREDICT before it is written;
+    `level1`: of a stack."""
 
     run_id: str
     fold: int | None
@@ -65,6 +79,7 @@ class RunPlan:
     predict_kind: str
     labels: list[NDArray[Any]]
     change: Callable[[pa.Table, np.random.Generator], pa.Table] | None = None
+    level1: Level1 | None = None
 
 
 def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
@@ -84,7 +99,8 @@ def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
 def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     """Writes a run's folders. Their name says nothing to the program, which sees it."""
     rng = random_of(task, "run", folds.count, plan.run_id)
-    predict = plan.predict[rng.permutation(len(plan.predict))]
+    order = rng.permutation(len(plan.predict))
+    predict = plan.predict[order]
     keys = rng.permutation(len(plan.train) + len(predict)).astype(np.int64) + 1
     folder = task.work_dir / "runs" / hashlib.sha256(task.salt + plan.run_id.encode()).hexdigest()[:16]
     run = Run(plan.run_id, plan.fold, folder, plan.predict_kind, predict, keys[len(plan.train) :], len(plan.train))
@@ -96,16 +112,18 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     labels = _label_columns(task, plan.labels)
     if task.extras.weights is not None:
         labels[WEIGHT] = pa.array(task.extras.weights[plan.train])
+    level1 = plan.level1
+    given = ({}, {}) if level1 is None else (level1.of(level1.train), level1.of(level1.predict[order]))
     places = {partial / "train": plan.train, partial / "predict": predict}
     media = write_media(task, places, rng)
     shown = Shown(numbers, media[partial / "train"])
-    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], shown, labels))
-    rows = _visible(task, predict, run.keys, Shown(numbers, media[partial / "predict"]), {})
+    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], shown, given[0] | labels))
+    rows = _visible(task, predict, run.keys, Shown(numbers, media[partial / "predict"]), given[1])
     rows = show_as_test(task, folds, plan.fold, predict, rows)
     _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
     _write_sample(partial / "predict" / "sample.csv", task, run.keys)
     write_tables(task, folds, plan.fold, places, numbers)
-    described = json.dumps(_describe(task, folds), indent=1, ensure_ascii=False, sort_keys=True)
+    described = json.dumps(_describe(task, folds, [] if level1 is None else level1.columns), indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
     for place in (*sorted(partial.rglob("*")), partial):
         os.utime(place, _FIXED_TIME)
@@ -122,7 +140,7 @@ class Shown:
     files: dict[str, pa.Array]
 
 
-def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], shown: Shown, labels: dict[str, pa.Array]) -> pa.Table:
+def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], shown: Shown, added: dict[str, pa.Array]) -> pa.Table:
     index = pa.array(rows)
     columns: dict[str, pa.ChunkedArray | pa.Array] = {KEY: pa.array(keys)}
     for name in task.features.column_names:
@@ -133,7 +151,7 @@ def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], shown
         else:
             values = task.features.column(name).take(index)
         columns[name if name != KEY else "key_"] = values
-    columns.update(labels)
+    columns.update(added)
     return pa.table(columns)
 
 
@@ -177,14 +195,15 @@ def _describe_target(target: TargetLayout) -> dict[str, Any]:
     return described
 
 
-def _describe(task: Task, folds: Folds) -> dict[str, Any]:
-    """task.json: equal for every run, so that a program cannot tell which fold it is in."""
+def _describe(task: Task, folds: Folds, level1: list[dict[str, Any]]) -> dict[str, Any]:
+    """task.json: equal for every run of a solution, so that a program cannot tell which fold it is in."""
     profile = task.profile
     metric = METRICS[task.metric_id]
     given = [n if n != KEY else "key_" for n in task.features.column_names]
+    scores = [column["name"] for column in level1]
     return {
         "schema_version": 1,
-        "kind": "rows",
+        "kind": "stack" if level1 else "rows",
         "shape": task.shape,
         "key_column": KEY,
         "targets": [_describe_target(t) for t in task.layout.targets],
@@ -198,8 +217,10 @@ def _describe(task: Task, folds: Folds) -> dict[str, Any]:
         "query_column": profile.get("query_column"),
         "horizon": folds.horizon,
         "gap": folds.gap,
-        "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]],
-        "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names},
+        "feature_columns": [n if n != KEY else "key_" for n in profile["feature_columns"]] + scores,
+        "column_types": {(n if n != KEY else "key_"): profile["column_types"][n] for n in task.features.column_names}
+        | dict.fromkeys(scores, "numeric"),
+        "stack_columns": level1,
         "media_columns": list(task.media),
         "recommender": profile.get("recommender"),
         "files": {"train": "train", "rows": "rows", "sample": "sample.csv"},

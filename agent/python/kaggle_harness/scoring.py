@@ -15,3 +15,9 @@ def score_rows(
     """`scores` and `labels` are of `rows`, in their order; `metric_id`: another metric than the task's. Raises metrics.Undefined."""
     truth = [t[rows] for t in task.truth]
     return measure(metric_id or task.metric_id, task.layout, truth, scores, labels, task.extras.at(rows))
+
+
+def units_of(task: Task, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows in the parts that are drawn together when scores are resampled: whole groups, else single rows."""
+    units = np.arange(len(rows)) if task.groups is None else np.unique(task.groups[rows], return_inverse=True)[1]
+    return np.split(rows[np.argsort(units, kind="stable")], np.cumsum(np.bincount(units))[:-1])

@@ -15,41 +15,31 @@ from . import baseline as baseline_part
 from . import blend as blend_part
 from . import evaluate as evaluate_part
 from . import state as state_part
-from .checks import Check, check, decide_verdict
+from .checks import check, decide_verdict
 from .claims import read_claim
-from .competition import Competition
-from .data_checks import check_data
 from .errors import BadOutput, Refused
 from .expected import expect_score
-from .fold_store import open_folds
-from .folds import Folds
 from .metric_table import METRICS
 from .probe_checks import check_jump, check_probes
 from .probes import Kind, ProbeOutcome, plan_probes
 from .profile import make_profile
 from .program_rules import find_carried_answers
 from .refit import compare_refit, wants_refit
-from .run_folders import Run, write_plan, write_run
+from .run_folders import write_run
 from .scores_file import read_output
 from .solution_checks import check_members, check_solution
-from .solutions import Solution, empty_solution
+from .solutions import empty_solution
+from .stack_methods import StackMethods
+from .stacking import as_rebuilt, outer_folds
 from .submission import encode_file, submission_columns, write_atomically
-from .task import Task, load_task
+from .task import load_task
 from .validate import validate_file
 
 _PACKAGES = ("numpy", "pyarrow", "pandas", "scipy", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu")
 
 
-class Session:
+class Session(StackMethods):
     """State of one harness process. Methods take and return the protocol's JSON values."""
-
-    def __init__(self) -> None:
-        self._competition: Competition | None = None
-        self._task: Task | None = None
-        self._folds: Folds | None = None
-        self._runs: dict[str, Run] = {}
-        self._solutions: dict[int, Solution] = {}
-        self._data_checks: list[Check] | None = None
 
     def hello(self) -> dict[str, Any]:
         """Versions; packages that are not installed are left out."""
@@ -84,7 +74,7 @@ class Session:
         self._task = load_task(
             self._read(data_dir, may_recommend=profile.get("recommender") is not None), profile, metric, seed, Path(work_dir)
         )
-        self._folds, self._runs, self._solutions, self._data_checks = None, {}, {}, None
+        self._forget()
         return {}
 
     def baseline(self) -> dict[str, Any]:
@@ -121,8 +111,10 @@ class Session:
         """Scores one fold's output. A refused output is a reply with `failure`, and leaves nothing behind."""
         started = time.monotonic()
         task, run = self._need_task(), self._need_run(run_id)
-        if run.fold is None or solution < 1:
-            raise Refused(f"run {run_id} of solution {solution} cannot be graded: it is no fold, or the number is the baseline's")
+        kept = self._solutions.get(solution)
+        own = f"stack-{solution}" if kept is not None and kept.members else "fold"
+        if run.fold is None or solution < 1 or run.run_id != f"{own}-{run.fold}":
+            raise Refused(f"run {run_id} of solution {solution} cannot be graded: it is no fold of it, or the number is the baseline's")
         try:
             scores, is_raw = read_output(Path(out_dir), task.layout, run.keys, task.metric_id, task.extras_of(run.rows))
         except BadOutput as error:
@@ -226,10 +218,7 @@ class Session:
         """Writes the folders of the probes of a finalist; the same ones for every finalist."""
         task, folds = self._need_task(), self._need_folds(None)
         plans = plan_probes(task, folds, generated)
-        for plan in plans.values():
-            if plan.run_id not in self._runs or not self._runs[plan.run_id].folder.is_dir():
-                self._runs[plan.run_id] = write_plan(task, folds, plan)
-        return {"probes": [{"kind": kind, "run": self._runs[plan.run_id].reply()} for kind, plan in plans.items()]}
+        return {"probes": [{"kind": kind, "run": self._open_run(plan).reply()} for kind, plan in plans.items()]}
 
     def judge_probes(self, solution: int, generated: bool, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         """The evaluation with what the probes say. `outcomes`: `kind`, and `out_dir` or `failure` and `is_fault`."""
@@ -264,8 +253,15 @@ class Session:
         if solution not in candidates or len(set(candidates)) != len(candidates) or any(k.evaluation is None for k in kept):
             raise Refused("the candidates must be finished solutions, each once, and the chosen one among them")
         chosen = kept[candidates.index(solution)]
+        if chosen.rebuilt is None:
+            # A stack that lost was no candidate by these scores: it is compared on rows of its own.
+            kept = [k for k in kept if k.rebuilt is None]
+        else:
+            kept, chosen = [as_rebuilt(folds, k) for k in kept], as_rebuilt(folds, chosen)
+            folds = outer_folds(folds)
+        place = [k.number for k in kept].index(solution)
         measured = evaluate_part.evaluate(task, folds, chosen.oof, chosen.is_raw)
-        expected = expect_score(task, folds, kept, candidates.index(solution), measured)
+        expected = expect_score(task, folds, kept, place, measured)
         return {"expected": None if expected is None else expected.reply()}
 
     def write_submission(self, solution: int, path: str) -> dict[str, Any]:
@@ -300,52 +296,3 @@ class Session:
             solution.graded = set(range(folds.count))
             self._solutions[solution.number] = solution
         return {"evaluations": [s.evaluation for s in loaded]}
-
-    def _finish(self, solution: Solution, started: float) -> dict[str, Any]:
-        measured = evaluate_part.evaluate(self._need_task(), self._need_folds(None), solution.oof, solution.is_raw)
-        seconds = solution.seconds + time.monotonic() - started
-        solution.decoder = measured.decoder
-        checks = check_solution(self._need_task(), solution, measured, [] if solution.number == 0 else self._check_data())
-        solution.evaluation = evaluate_part.reply(solution.number, measured, checks, seconds)
-        return solution.evaluation
-
-    def _check_data(self) -> list[Check]:
-        """The checks of data and folds, made once the first model is measured: the baseline does not wait for them."""
-        if self._data_checks is None:
-            self._data_checks = check_data(self._need_task(), self._need_folds(None))
-        return self._data_checks
-
-    def _read(self, data_dir: str, may_recommend: bool, again: bool = False) -> Competition:
-        known = self._competition
-        if again or known is None or known.data_dir != Path(data_dir) or (known.recommender is not None and not may_recommend):
-            self._competition = Competition(Path(data_dir), may_recommend)
-        return self._competition
-
-    def _need_task(self) -> Task:
-        if self._task is None:
-            raise Refused("fix_task must come first")
-        return self._task
-
-    def _need_folds(self, fold_count: int | None) -> Folds:
-        """The fold vector, made once. It is stored beside the runs, for a resumed attempt to go on with the same one."""
-        task = self._need_task()
-        if self._folds is not None and fold_count in (None, self._folds.count):
-            return self._folds
-        if self._folds is not None and any(n > 0 for n in self._solutions):
-            raise Refused(f"the folds are cut already ({self._folds.count}); another count would make scores incomparable")
-        self._runs = {}
-        self._folds = open_folds(task, fold_count)
-        if 0 in self._solutions:
-            self._solutions[0] = baseline_part.make_baseline(task, self._folds)
-            self._finish(self._solutions[0], time.monotonic())
-        return self._folds
-
-    def _need_run(self, run_id: str) -> Run:
-        if run_id not in self._runs:
-            raise Refused(f"there is no run {run_id[:40]}; call cut first")
-        return self._runs[run_id]
-
-    def _need_solution(self, number: int) -> Solution:
-        if number not in self._solutions:
-            raise Refused(f"solution {number} is unknown")
-        return self._solutions[number]

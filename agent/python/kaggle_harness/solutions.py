@@ -17,7 +17,8 @@ class Solution:
     """`oof` (n_train, columns): NaN where not validated. `test_sum` / `test_count`: folds' scores of the test rows, summed.
 
     `test_squares`: their squares, summed, where a refit will be compared with them; `final`: of the run over all labelled rows; `claims`: what
-    the program said of its folds.
+    the program said of its folds; `members`: of a stack, the solutions whose scores it learns from; `rebuilt` (n_train, columns): of a stack
+    rebuilt from scratch, NaN outside of the folds that this was done for.
     """
 
     number: int
@@ -33,11 +34,15 @@ class Solution:
     test_squares: Array | None = None
     refit: dict[str, Any] | None = None
     claims: list[float] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+    rebuilt: Array | None = None
 
     def test_scores(self) -> Array | None:
         """Scores of the test rows: those of the run over all rows where there is one, else the mean over folds."""
-        if self.final is not None:
-            return self.final
+        return self.fold_mean() if self.final is None else self.final
+
+    def fold_mean(self) -> Array | None:
+        """Mean over the folds' scores of the test rows; None where the folds did not answer them."""
         return self.test_sum / self.test_count if self.test_count else None
 
 

@@ -15,8 +15,8 @@ from .solutions import Solution
 from .submission import write_atomically
 from .task import Task
 
-# 2: evaluations carry a verdict.
-_VERSION = 2
+# 3: stacks carry their members and what they were rebuilt to.
+_VERSION = 3
 
 
 def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) 
             "test_count": s.test_count,
             "is_raw": s.is_raw,
             "has_final": s.final is not None,
+            "members": s.members,
             "seconds": s.seconds,
             "evaluation": s.evaluation,
             "decoder": s.decoder,
@@ -41,6 +42,8 @@ def save_state(task: Task, folds: Folds, solutions: list[Solution], path: Path) 
         arrays[f"test_{solution.number}"] = solution.test_sum
         if solution.final is not None:
             arrays[f"final_{solution.number}"] = solution.final
+        if solution.rebuilt is not None:
+            arrays[f"rebuilt_{solution.number}"] = solution.rebuilt
     if task.gives_answers and pool is not None:
         arrays["answers"] = np.frombuffer(json.dumps(pool.texts).encode(), dtype=np.uint8)
     stream = io.BytesIO()
@@ -85,11 +88,15 @@ def _solution(task: Task, entry: dict[str, Any], arrays: Any) -> Solution:
     columns = len(task.layout.columns)
     oof, test = arrays[f"oof_{number}"], arrays[f"test_{number}"]
     final = arrays[f"final_{number}"] if entry["has_final"] else None
-    for array, rows in ((oof, task.n_train), (test, task.n_test), *(((final, task.n_test),) if final is not None else ())):
+    members = [int(member) for member in entry["members"]]
+    rebuilt = arrays[f"rebuilt_{number}"] if members else None
+    sized = [(oof, task.n_train), (test, task.n_test), (final, task.n_test), (rebuilt, task.n_train)]
+    for array, rows in ((array, rows) for array, rows in sized if array is not None):
         if array.shape != (rows, columns) or array.dtype != np.float64:
             raise ValueError("wrong shape")
     return Solution(
-        number, oof, test, int(entry["test_count"]), final, bool(entry["is_raw"]), set(), float(entry["seconds"]), entry["evaluation"], entry["decoder"]
+        number, oof, test, int(entry["test_count"]), final, bool(entry["is_raw"]), set(), float(entry["seconds"]), entry["evaluation"], entry["decoder"],
+        members=members, rebuilt=rebuilt,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
-import type { FoldGrade, MetricId, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import type { FoldGrade, RunFolders } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { byFold, fixTask, makeFolder, openHarness, readCsv, writeFiles } from './_harness.ts';
 
 /** A competition whose baseline is graded and whose folds are cut; `wholeRun`: over all labelled rows, where there is one. */

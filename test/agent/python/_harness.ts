@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { startHarness } from '#agent/evaluate/harness-client.ts';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
-import type { FixedMetric, MetricId, RunFolders, TaskProfile } from '#agent/evaluate/harness-protocol.ts';
+import type { FixedMetric, RunFolders, TaskProfile } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { directionOf } from '#agent/task/metric.ts';
 import { PYTHON } from '#test/_support/python.ts';
 

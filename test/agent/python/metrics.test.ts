@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { z } from 'zod';
-import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
+import { METRIC_IDS } from '#agent/evaluate/metric-ids.ts';
 import { directionOf } from '#agent/task/metric.ts';
 import { PYTHON } from '#test/_support/python.ts';
 

@@ -2,7 +2,8 @@ import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { HarnessError } from '#agent/evaluate/harness-client.ts';
-import type { MetricId, TaskProfile } from '#agent/evaluate/harness-protocol.ts';
+import type { TaskProfile } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { binaryCompetition, makeCsv, makeRandom, metricOf, openHarness, writeFiles } from './_harness.ts';
 
 type Files = Record<string, string | Uint8Array>;

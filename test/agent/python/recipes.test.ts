@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { loadRecipes } from '#agent/search/recipes.ts';
-import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { PYTHON } from '#test/_support/python.ts';
 import { listsShape, masksShape, textsShape } from './_shapes.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';

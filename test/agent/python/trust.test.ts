@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { Evaluation, MetricId } from '#agent/evaluate/harness-protocol.ts';
+import type { Evaluation } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { gradeFolds, openCut, writeOutput } from './_grading.ts';
 import type { Scorer } from './_grading.ts';
 import { byFold, fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';

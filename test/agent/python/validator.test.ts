@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
 
 const ROWS = 120;

@@ -21,7 +21,7 @@ function solution(kind: SolutionReport['kind'], foldScores: number[]): GradedSol
     codeKey: null,
     logKey: null,
   };
-  return { number: 1, kind, title: '', score, foldScores, report };
+  return { number: 1, kind, title: '', score, foldScores, isRaw: true, report };
 }
 const up = { direction: 'maximize' as const };
 const down = { direction: 'minimize' as const };

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { METRIC_IDS } from '#agent/evaluate/harness-protocol.ts';
-import type { MetricId } from '#agent/evaluate/harness-protocol.ts';
+import { METRIC_IDS } from '#agent/evaluate/metric-ids.ts';
+import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { METRIC_NAMES } from '#agent/task/metric-names.ts';
 import { defaultMetric, findMetric, fitMetric, fixMetric } from '#agent/task/metric.ts';
 

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import type { RunContext, Task } from '../context.ts';
+import type { MeasuredProgram } from '../search/probe.ts';
+import type { Recipe } from '../search/recipes.ts';
+import type { Search } from '../search/search.ts';
+import type { GradedSolution } from '../search/scoreboard.ts';
+import { callHarness, isStop, throwIfStopped } from '../context.ts';
+import { ClaimLost, describeError, RunEnds } from '../errors.ts';
+import { HarnessFailure } from '../harness-port.ts';
+import { gradeSolution } from '../search/grade-solution.ts';
+import { chooseStacks } from '../search/recipes.ts';
+import { runEach } from '../search/run-each.ts';
+import { protectFolders, runFolds } from '../search/run-folds.ts';
+import { compareScores, isImprovement, isMember, isSuspect } from '../search/scoreboard.ts';
+import { makeBest, nextNumber, startSolution } from '../search/search.ts';
+import { chooseRunsAtOnce } from '../search/start-run.ts';
+import { storeSolutionFile } from '../search/keep.ts';
+
+/** With fewer rows, a second level learns the noise of the first. */
+const LEAST_ROWS = 2_000;
+const LEAST_FOLDS = 3;
+const MOST_MEMBERS = 4;
+/** Folds that the members and the stack are trained for once more, without the fold's rows (solution contract, section 4). */
+const REBUILT_FOLDS = 2;
+/** What all this may take of the time that training has left. */
+const SHARE = 0.8;
+/** What grading and files cost besides the runs. */
+const MARGIN = 1.15;
+
+/**
+ * Tries programs that learn from the scores of those before. Members are trained again without two folds first, since a stack can only be
+ * chosen by what it scores there. Without time for all of it nothing is begun.
+ */
+export async function tryStacks(run: RunContext, task: Task, search: Search): Promise<void> {
+  try {
+    await stack(run, task, search);
+  } catch (error) {
+    if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds || search.keeper.best === null) throw error;
+    if (error instanceof HarnessFailure && error.kind === 'died') throw error;
+    run.log.warn(`nothing more is stacked: ${describeError(error)}`);
+  }
+}
+
+async function stack(run: RunContext, task: Task, search: Search): Promise<void> {
+  const stacks = chooseStacks(run.recipes, task.profile).filter((recipe) => !isDone(search, recipe));
+  const { runs, fold_count: foldCount } = task.folds;
+  const answersTests = runs.every((folders) => folders.predict_kind === 'validation+test');
+  if (stacks.length === 0 || !answersTests || foldCount < LEAST_FOLDS || task.profile.train_rows < LEAST_ROWS) return;
+  const members = chooseMembers(run, task, search);
+  if (members.length < 2) return run.log.info('no stack: fewer than two programs fit into the time that is left, twice over');
+  const rebuilt = await rebuildMembers(run, task, members);
+  if (rebuilt.length < 2) return;
+  for (const recipe of stacks) {
+    throwIfStopped(run.signal);
+    if (run.deadline.workS() < predictStackS(run, task, rebuilt)) return run.log.info(`no time for ${recipe.title}`);
+    await tryStack(run, task, search, recipe, rebuilt);
+  }
+}
+
+function isDone(search: Search, { title }: Recipe): boolean {
+  return [...search.board.reports.values()].some((report) => report.kind === 'stack' && report.title === title);
+}
+
+/** The best programs, as many as can be trained again in the time that is left. */
+function chooseMembers(run: RunContext, task: Task, search: Search): MeasuredProgram[] {
+  const programs = [...search.board.graded.values()]
+    .filter((graded) => isMember(graded))
+    .toSorted((left, right) => compareScores(task.metric, right.score, left.score))
+    .flatMap(({ number }) => search.programs.get(number) ?? [])
+    .slice(0, MOST_MEMBERS);
+  const fits = () => predictRebuildS(run, task, programs) + predictStackS(run, task, programs) <= SHARE * run.deadline.workS();
+  while (programs.length > 1 && !fits()) {
+    const dearest = programs.toSorted((left, right) => right.slowestFoldS - left.slowestFoldS)[0];
+    programs.splice(
+      programs.findIndex((each) => each === dearest),
+      1,
+    );
+  }
+  return programs;
+}
+
+function predictRebuildS(run: RunContext, task: Task, members: readonly MeasuredProgram[]): number {
+  const rounds = Math.ceil((REBUILT_FOLDS * task.folds.fold_count) / chooseRunsAtOnce(run, task));
+  return members.reduce((sum, { slowestFoldS }) => sum + slowestFoldS * rounds * MARGIN, 0);
+}
+
+/** A stack is a program like its members, with a few columns more. */
+function predictStackS(run: RunContext, task: Task, members: readonly MeasuredProgram[]): number {
+  const rounds = Math.ceil(task.folds.fold_count / chooseRunsAtOnce(run, task)) + REBUILT_FOLDS;
+  return Math.max(...members.map(({ slowestFoldS }) => slowestFoldS)) * rounds * MARGIN;
+}
+
+async function rebuildMembers(run: RunContext, task: Task, members: readonly MeasuredProgram[]): Promise<MeasuredProgram[]> {
+  run.voice.update({ message: `training ${members.length} solutions without two folds, for a stack` });
+  const { runs } = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_rebuild', {}));
+  const rebuilt: MeasuredProgram[] = [];
+  for (const member of members) {
+    const failure = await runEach(run, task, member, runs, ({ run_id }, outDir) =>
+      run.stopwatch.measure('grade', () => callHarness(run, 'take_rebuild', { solution: member.number, run_id, out_dir: outDir })),
+    );
+    if (failure === null) rebuilt.push(member);
+    else run.log.warn(`solution ${member.number} is not stacked: ${failure}`);
+  }
+  return rebuilt;
+}
+
+async function tryStack(run: RunContext, task: Task, search: Search, recipe: Recipe, members: readonly MeasuredProgram[]): Promise<void> {
+  const number = nextNumber(run, search);
+  const parents = members.map((member) => member.number);
+  const { name, sha256, params, title, program: path } = recipe;
+  const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(path));
+  const program = { recipe: name, sha256, params: { ...params } };
+  const draft = await startSolution(run, search, { number, title, kind: 'stack', parents, codeKey }, program);
+  await gradeSolution(run, search, draft, async () => {
+    const { runs } = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_stack', { solution: number, members: parents }));
+    await protectFolders(runs);
+    const own: Task = { ...task, folds: { ...task.folds, runs, final_run: null, refit_run: null } };
+    const folds = await runFolds(run, own, { number, path, params, isFirstModel: false });
+    if (folds.failure !== null) return folds;
+    const rebuilt = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_rebuilt_stack', { solution: number }));
+    const failure = await runEach(run, task, { number, path, params }, rebuilt.runs, ({ run_id }, outDir) =>
+      run.stopwatch.measure('grade', () => callHarness(run, 'take_rebuilt_stack', { solution: number, run_id, out_dir: outDir })),
+    );
+    return { ...folds, failure };
+  });
+}
+
+/** Makes a stack the best if it beats the best so far on the folds that it never saw; says so either way. */
+export async function considerStacks(run: RunContext, task: Task, search: Search): Promise<void> {
+  for (const graded of [...search.board.graded.values()].filter(({ kind }) => kind === 'stack')) {
+    const best = search.keeper.best?.solution;
+    if (best === undefined || isSuspect(graded)) continue;
+    try {
+      if (await beats(run, task, graded, best)) await makeBest(run, task, search, graded);
+    } catch (error) {
+      if (!(error instanceof HarnessFailure)) throw error;
+      run.log.warn(`solution ${graded.number} cannot be compared: ${error.message}`);
+    }
+  }
+}
+
+async function beats(run: RunContext, task: Task, graded: GradedSolution, best: GradedSolution): Promise<boolean> {
+  // Both were scored on the same two folds.
+  if (best.kind === 'stack') return isImprovement(task.metric, graded, best);
+  const { wins, detail } = await run.stopwatch.measure('grade', () =>
+    callHarness(run, 'judge_stack', { solution: graded.number, against: best.number }),
+  );
+  const note = `Solution ${graded.number} (${graded.title}): ${detail}: ${wins ? 'it is the best now' : 'not better beyond noise'}.`;
+  run.notes.push(note);
+  run.log.info(note);
+  return wins;
+}
