@@ -91,13 +91,17 @@ function predictStackS(run: RunContext, task: Task, members: readonly MeasuredPr
 }
 
 async function rebuildMembers(run: RunContext, task: Task, members: readonly MeasuredProgram[]): Promise<MeasuredProgram[]> {
-  run.voice.update({ message: `training ${members.length} solutions without two folds, for a stack` });
   const { runs } = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_rebuild', {}));
   const rebuilt: MeasuredProgram[] = [];
+  let done = 0;
   for (const member of members) {
-    const failure = await runEach(run, task, member, runs, ({ run_id }, outDir) =>
-      run.stopwatch.measure('grade', () => callHarness(run, 'take_rebuild', { solution: member.number, run_id, out_dir: outDir })),
-    );
+    const failure = await runEach(run, task, member, runs, async ({ run_id }, outDir) => {
+      const params = { solution: member.number, run_id, out_dir: outDir };
+      const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_rebuild', params));
+      done += 1;
+      run.voice.update({ message: `for a stack: ${done} of ${members.length * runs.length} runs without two folds` });
+      return reply;
+    });
     if (failure === null) rebuilt.push(member);
     else run.log.warn(`solution ${member.number} is not stacked: ${failure}`);
   }

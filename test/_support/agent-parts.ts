@@ -14,6 +14,8 @@ import { systemClock } from '#adapters/telemetry/clock.ts';
 
 export const FOLDS = 3;
 const PROBE_FOLDER = `fold-${FOLDS + 1}`;
+/** Numbers from here on are no probe's. */
+const PLAIN_FOLDER = 10;
 
 /** A regression task of three columns; no file of it is read by these parts. */
 export const PROFILE: TaskProfile = {
@@ -60,12 +62,12 @@ export type OnCall = (method: HarnessMethod, params: unknown) => void | Promise<
 
 /**
  * The harness's protocol in memory, RMSE, three folds: a program's score is the number in its `score.txt`, the constant's is 10.
- * `hasRefit`: it asks for a run over all rows besides.
+ * `hasRefit`: it asks for a run over all rows besides. A stack wins where its score is lower.
  */
 export function createScriptedHarness(
   home: string,
   onCall: OnCall = () => undefined,
-  { hasRefit = false }: { readonly hasRefit?: boolean } = {},
+  { hasRefit = false, profile = PROFILE }: { readonly hasRefit?: boolean; readonly profile?: TaskProfile } = {},
 ): HarnessPort {
   const evaluations = new Map<number, Evaluation>();
   const folds = new Map<number, number[]>();
@@ -90,7 +92,7 @@ export function createScriptedHarness(
   };
   const methods: { [M in HarnessMethod]: (params: HarnessParams<M>) => Promise<HarnessResult<M>> | HarnessResult<M> } = {
     hello: () => ({ python: '3', packages: {}, pid: 1 }),
-    profile: () => PROFILE,
+    profile: () => profile,
     fix_task: () => ({}),
     baseline: () => ({ evaluation: finish(0, [10, 10, 10]) }),
     cut: async () => ({
@@ -182,7 +184,7 @@ async function makeRun(home: string, fold: number) {
 async function makeRuns(home: string, name: string, count: number) {
   return Promise.all(
     Array.from({ length: count }, async (_, index) => ({
-      ...(await makeRun(join(home, name), index)),
+      ...(await makeRun(join(home, name), PLAIN_FOLDER + index)),
       run_id: `${name}-${index}`,
     })),
   );
@@ -216,7 +218,7 @@ export async function makeRecipes(dir: string, scores: readonly number[]): Promi
       const program = join(dir, `recipe-${index + 1}.py`);
       await writeFile(program, `# recipe ${index + 1}\n`);
       const name = `recipe-${index + 1}`;
-      const suits = { targetTypes: ['regression'], modalities: ['tabular'], maxTrainRows: 1000 };
+      const suits = { targetTypes: ['regression'], modalities: ['tabular'], maxTrainRows: 10_000 };
       return {
         origin: 'built-in',
         name,

@@ -47,6 +47,30 @@ async function writeCompetition(dir: string, packSample: Sample = async (csv) =>
   return folder;
 }
 
+/** Three classes that hang on a product and on a category; so many rows that programs are stacked. */
+async function writeClasses(dir: string): Promise<string> {
+  const folder = join(dir, 'toy-classes');
+  await mkdir(folder, { recursive: true });
+  const kinds = (csv: string, hasLabel: boolean) =>
+    csv
+      .trim()
+      .split('\n')
+      .map((line, row) => {
+        const cells = line.split(',');
+        if (!hasLabel) return line;
+        const product = (Number(cells[1]) - 5) * (Number(cells[2]) - 5);
+        const label = product > 4 ? 'up' : product < -4 ? 'down' : 'level';
+        return [...cells.slice(0, 4), row === 0 ? 'kind' : label].join(',');
+      })
+      .join('\n');
+  await writeFile(join(folder, 'train.csv'), `${kinds(makeRows(2_100, 1, true), true)}\n`);
+  await writeFile(join(folder, 'test.csv'), `${kinds(makeRows(300, 9_001, false), false)}\n`);
+  const ids = Array.from({ length: 300 }, (_, index) => `${9_001 + index},0.3,0.3,0.4`);
+  await writeFile(join(folder, 'sample_submission.csv'), `Id,up,down,level\n${ids.join('\n')}\n`);
+  await writeFile(join(folder, 'evaluation.md'), '# Evaluation\nSubmissions are evaluated on the **multi-class logarithmic loss**.\n');
+  return folder;
+}
+
 async function solve(
   t: ExecutionContext,
   folder: string,
@@ -73,6 +97,17 @@ async function solve(
   });
   return { result, store, progress, lines };
 }
+
+test('a larger folder is stacked for real: the second level learns from the first, and is compared without two folds', async (t) => {
+  t.timeout(240_000);
+  const { dir } = await makeStore(t);
+  const { result, lines } = await solve(t, await writeClasses(dir));
+  t.is(result.exitCode, 0, lines.slice(-5).join('\n'));
+  t.is(result.manifest?.quality, 'model');
+  const notes =
+    result.manifest?.notes.filter((note) => /^Solution \d+ \(Stack: .*\): rebuilt without the rows of two folds/.test(note)) ?? [];
+  t.true(notes.length >= 1, lines.join('\n'));
+});
 
 test('a folder is solved for real: a valid file at once, then models that beat the constant clearly', async (t) => {
   t.timeout(240_000);

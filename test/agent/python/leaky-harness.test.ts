@@ -1,10 +1,9 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
-import { PYTHON } from '../../_support/python.ts';
 import { gradeFolds, openCut } from './_grading.ts';
+import { makeLeaky } from './_leaky.ts';
+import type { Leak } from './_leaky.ts';
 import {
   fingerprints,
   groupsShape,
@@ -18,20 +17,7 @@ import {
   tablesShape,
   timeShape,
 } from './_shapes.ts';
-import type { Shape } from './_shapes.ts';
 import { fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
-
-const SOURCE = fileURLToPath(new URL('../../../agent/python', import.meta.url));
-
-/** A step of the harness, and what makes it look at the labels of the rows that it must not show. */
-interface Leak {
-  readonly title: string;
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-  /** The shape that the step belongs to; rows by default. */
-  readonly shape?: () => Shape;
-}
 
 const LEAKS: readonly Leak[] = [
   {
@@ -49,7 +35,7 @@ const LEAKS: readonly Leak[] = [
   {
     title: 'the order of the rows depends on the labels',
     file: 'run_folders.py',
-    from: 'predict = plan.predict[rng.permutation(len(plan.predict))]',
+    from: 'predict = plan.predict[order]',
     to: 'predict = plan.predict[np.argsort([task.truth[0][r] if r < task.n_train else 0 for r in plan.predict], kind="stable")]',
   },
   {
@@ -108,26 +94,13 @@ const LEAKS: readonly Leak[] = [
   },
 ];
 
-/** Something that starts the harness with one step changed. */
-async function makeLeaky(t: ExecutionContext, { file, from, to }: Leak): Promise<string> {
-  const dir = await makeFolder(t);
-  await cp(SOURCE, join(dir, 'python'), { recursive: true });
-  const path = join(dir, 'python/kaggle_harness', file);
-  const text = await readFile(path, 'utf8');
-  if (!text.includes(from)) throw new Error(`${file} has no line "${from}" any more: this test must follow`);
-  await writeFile(path, text.replace(from, to));
-  const starter = join(dir, 'start.sh');
-  await writeFile(starter, `#!/bin/sh\nexec '${PYTHON}' -I -B '${join(dir, 'python/harness.py')}'\n`, { mode: 0o755 });
-  return starter;
-}
-
 /** Folds that are not apart, and the check that must say so. */
 const TANGLES: readonly (Leak & { readonly check: string })[] = [
   {
     title: 'groups are cut through',
     file: 'folds.py',
-    from: 'return _group_folds(task, task.groups[: task.n_train], count)',
-    to: 'return Folds(count, _stratified(task, count))',
+    from: 'return _group_folds(task.groups[rows], count, rng)',
+    to: 'return Folds(count, _stratified(task, rows, count, rng))',
     shape: groupsShape,
     check: 'groups apart',
   },
