@@ -256,10 +256,10 @@ export const HARNESS_METHODS = {
   grade_fold: { params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }), result: FoldGrade },
   /** Takes OUT_DIR of the separate final run. */
   take_final: { params: z.object({ solution: z.int(), out_dir: z.string() }), result: z.object({ failure: z.string().nullable() }) },
-  /** Takes OUT_DIR of the refit, after the last fold: its test scores replace the folds' mean unless the two disagree. */
+  /** Takes OUT_DIR of the refit: its test scores replace the folds' mean unless the two disagree. `evaluation`: of a finished solution. */
   take_refit: {
     params: z.object({ solution: z.int(), out_dir: z.string() }),
-    result: z.object({ adopted: z.boolean(), detail: z.string() }),
+    result: z.object({ adopted: z.boolean(), detail: z.string(), evaluation: Evaluation.nullable() }),
   },
   /** All folds are graded: fits the decoder nested and makes the evaluation. */
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
@@ -289,6 +289,8 @@ export const HARNESS_METHODS = {
     params: z.object({ solution: z.int(), against: z.int() }),
     result: z.object({ wins: z.boolean(), detail: z.string() }),
   },
+  /** All labelled rows, if a member's runs without two folds say that a refit is better than the mean of its folds. `take_refit` takes it. */
+  cut_refit: { params: z.object({ solution: z.int() }), result: z.object({ run: RunFolders.nullable(), detail: z.string() }) },
   /** Whether a generated program may run; `reason` says why not: it carries what looks like answers. */
   check_program: { params: z.object({ path: z.string() }), result: z.object({ reason: z.string().nullable() }) },
   /** Folders of the probes of a finalist; `generated`: the program was not written by us. */

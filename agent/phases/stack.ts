@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { RunContext, Task } from '../context.ts';
+import type { Evaluation } from '../evaluate/harness-protocol.ts';
 import type { MeasuredProgram } from '../search/probe.ts';
 import type { Recipe } from '../search/recipes.ts';
 import type { Search } from '../search/search.ts';
@@ -12,7 +13,7 @@ import { chooseStacks } from '../search/recipes.ts';
 import { runEach } from '../search/run-each.ts';
 import { protectFolders, runFolds } from '../search/run-folds.ts';
 import { compareScores, isImprovement, isMember, isSuspect } from '../search/scoreboard.ts';
-import { makeBest, nextNumber, startSolution } from '../search/search.ts';
+import { makeBest, nextNumber, reviseGraded, startSolution } from '../search/search.ts';
 import { chooseRunsAtOnce } from '../search/start-run.ts';
 import { storeSolutionFile } from '../search/keep.ts';
 
@@ -26,6 +27,8 @@ const REBUILT_FOLDS = 2;
 const SHARE = 0.8;
 /** What grading and files cost besides the runs. */
 const MARGIN = 1.15;
+/** A run over all labelled rows, against the slowest fold (solution contract, section 3). */
+const REFIT_SHARE = 1.5;
 
 /**
  * Tries programs that learn from the scores of those before. Members are trained again without two folds first, since a stack can only be
@@ -55,6 +58,7 @@ async function stack(run: RunContext, task: Task, search: Search): Promise<void>
     if (run.deadline.workS() < predictStackS(run, task, rebuilt)) return run.log.info(`no time for ${recipe.title}`);
     await tryStack(run, task, search, recipe, rebuilt);
   }
+  for (const member of rebuilt) await refitMember(run, task, search, member);
 }
 
 function isDone(search: Search, { title }: Recipe): boolean {
@@ -127,6 +131,26 @@ async function tryStack(run: RunContext, task: Task, search: Search, recipe: Rec
     );
     return { ...folds, failure };
   });
+}
+
+/** Where one model of all rows beats the mean of the folds' models, it answers the test rows from now on. */
+async function refitMember(run: RunContext, task: Task, search: Search, member: MeasuredProgram): Promise<void> {
+  const { number: solution, slowestFoldS } = member;
+  const graded = search.board.graded.get(solution);
+  if (graded === undefined || REFIT_SHARE * slowestFoldS > run.deadline.workS()) return;
+  const { run: folders, detail } = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_refit', { solution }));
+  run.log.info(`solution ${solution}: ${detail}`);
+  if (folders === null) return;
+  let evaluation: Evaluation | null = null;
+  const failure = await runEach(run, task, member, [folders], async (_, outDir) => {
+    const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'take_refit', { solution, out_dir: outDir }));
+    evaluation = reply.evaluation;
+    return { failure: reply.adopted ? null : reply.detail };
+  });
+  if (failure !== null) run.log.info(`solution ${solution}: the mean of the folds stays: ${failure}`);
+  if (evaluation === null) return;
+  const revised = await reviseGraded(run, search, graded, evaluation);
+  if (failure === null && search.keeper.best?.solution.number === solution) await makeBest(run, task, search, revised);
 }
 
 /** Makes a stack the best if it beats the best so far on the folds that it never saw; says so either way. */

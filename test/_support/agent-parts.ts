@@ -110,7 +110,7 @@ export function createScriptedHarness(
       return { fold, score: Number(text), rows: 10, failure: null, seconds: 0 };
     },
     take_final: () => ({ failure: null }),
-    take_refit: () => ({ adopted: true, detail: 'alike' }),
+    take_refit: ({ solution }) => ({ adopted: true, detail: 'alike', evaluation: evaluations.get(solution) ?? null }),
     finish_solution: ({ solution }) => finish(solution, folds.get(solution) ?? []),
     blend: ({ solution, members }) => ({
       evaluation: finish(
@@ -129,6 +129,10 @@ export function createScriptedHarness(
       const [mine = 0, other = 0] = [solution, against].map((number) => evaluations.get(number)?.score);
       return { wins: mine < other, detail: `${mine} against ${other}` };
     },
+    cut_refit: async () => ({
+      run: hasRefit ? { ...(await makeRun(home, FOLDS)), run_id: 'final', fold: null } : null,
+      detail: 'compared',
+    }),
     check_program: () => ({ reason: null }),
     cut_probes: async () => ({ probes: [{ kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] }),
     judge_probes: ({ solution }) => {

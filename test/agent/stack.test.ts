@@ -13,11 +13,20 @@ import { makeStore, readResultFile, readValidManifest } from '../_support/agent-
 
 const LARGE = { ...PROFILE, train_rows: 2_500 };
 
+interface MakeOptions {
+  readonly onCall?: OnCall;
+  /** What each run seems to take. */
+  readonly runS?: number;
+  /** The program that cannot be trained again. */
+  readonly failing?: string | null;
+  readonly hasRefit?: boolean;
+}
+
 /** Three recipes of scores 5, 3 and 4, whose blend has 2.75, and a stack of the given score. Lower is better. */
 async function makeParams(
   t: ExecutionContext,
   stackScore: number,
-  { onCall, runS = 0.01, failing = null }: { onCall?: OnCall; runS?: number; failing?: string | null } = {},
+  { onCall, runS = 0.01, failing = null, hasRefit = false }: MakeOptions = {},
 ): Promise<AgentParams & { readonly dir: string }> {
   const { dir, store } = await makeStore(t);
   const [one, two, three, stack] = await makeRecipes(join(dir, 'recipes'), [5, 3, 4, stackScore]);
@@ -29,7 +38,7 @@ async function makeParams(
   const params = await makeAgentParams(dir, store, {
     recipes: [one, two, three, { ...stack, kind: 'stack', title: 'Stack of recipes' }],
     sandbox: { ...inner, run: async (order) => ({ ...(await inner.run(order)), seconds: runS }) },
-    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { profile: LARGE }),
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { profile: LARGE, hasRefit }),
   });
   return { ...params, dir };
 }
@@ -85,6 +94,22 @@ test('without time to train the members twice more nothing is begun', async (t) 
   const manifest = await finish(t, params);
   t.is(manifest.cv?.score, 2.75);
   t.false(methods.some((method) => /stack|rebuil/.test(method)));
+});
+
+test('a member is run over all rows where that is better than the mean of its folds', async (t) => {
+  const calls: string[] = [];
+  const params = await makeParams(t, 2, {
+    onCall: (method, given) => void calls.push(`${method} ${JSON.stringify(given)}`),
+    hasRefit: true,
+  });
+  await finish(t, params);
+  const first = calls.findIndex((call) => call.startsWith('cut_refit {"solution":2}'));
+  t.true(first > calls.findIndex((call) => call.startsWith('cut_rebuilt_stack')));
+  t.true(calls.slice(first).some((call) => call.startsWith('take_refit {"solution":2,')));
+  t.true(
+    calls.slice(first).some((call) => call.startsWith('save_state') && call.includes('[2]')),
+    'a later attempt has its scores',
+  );
 });
 
 test('a few rows are not stacked', async (t) => {

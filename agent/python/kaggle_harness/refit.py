@@ -25,7 +25,7 @@ class Comparison:
 
 
 def wants_refit(task: Task) -> bool:
-    """With few rows, the share that a fold leaves out is worth a run; above, the mean of the folds stays."""
+    """With few rows, the share that a fold leaves out is worth a run; above, the mean of the folds stays unless a comparison favours a refit."""
     return task.predicts_test_in_folds and task.n_train < REFIT_BELOW_ROWS
 
 

@@ -129,7 +129,7 @@ class Session(StackMethods):
             tests = run.rows[~in_train] - task.n_train
             kept.test_sum[tests] += scores[~in_train]
             kept.test_count += 1
-            if wants_refit(task):
+            if task.predicts_test_in_folds:
                 kept.test_squares = np.zeros_like(kept.test_sum) if kept.test_squares is None else kept.test_squares
                 kept.test_squares[tests] += scores[~in_train] ** 2
         kept.is_raw = kept.is_raw and is_raw
@@ -151,10 +151,14 @@ class Session(StackMethods):
         return {"failure": None}
 
     def take_refit(self, solution: int, out_dir: str) -> dict[str, Any]:
-        """Takes the scores of a run over all labelled rows instead of the mean of the folds, unless the two disagree."""
+        """Takes the scores of a run over all labelled rows instead of the mean of the folds, unless the two disagree. With few rows it comes
+        before the end of a solution, else after a comparison has favoured it."""
         kept, folds = self._need_solution(solution), self._need_folds(None)
-        if not wants_refit(self._need_task()) or len(kept.graded) < folds.count or kept.evaluation is not None:
-            raise Refused(f"a refit of solution {solution} is not for now: it comes after its last fold, before it is finished")
+        is_early = wants_refit(self._need_task()) and len(kept.graded) == folds.count and kept.evaluation is None
+        if not is_early and solution not in self._favoured:
+            raise Refused(
+                f"a refit of solution {solution} is not for now: it comes after its last fold, before it is finished, or when a comparison favours it"
+            )
         is_read = False
         try:
             scores, is_raw = self._read_whole(out_dir)
@@ -168,7 +172,11 @@ class Session(StackMethods):
             agrees, detail = compared.agrees, compared.detail
             kept.final = scores if agrees else None
         kept.refit = check("refit like folds", agrees, "suspect" if is_read else "note", detail)
-        return {"adopted": agrees, "detail": detail}
+        if kept.evaluation is not None:
+            self._favoured.discard(solution)
+            checks = [*kept.evaluation["checks"], kept.refit]
+            kept.evaluation = {**kept.evaluation, "checks": checks, "trust": decide_verdict(checks)}
+        return {"adopted": agrees, "detail": detail, "evaluation": kept.evaluation}
 
     def _read_whole(self, out_dir: str) -> tuple[NDArray[np.float64], bool]:
         """Scores of the test rows in their own order, from a run over all labelled rows. Raises BadOutput."""

@@ -36,6 +36,7 @@ class SessionState:
         self._solutions: dict[int, Solution] = {}
         self._data_checks: list[Check] | None = None
         self._rebuilt: dict[tuple[int, int], Rebuilt] = {}
+        self._favoured: set[int] = set()
 
     def _finish(self, solution: Solution, started: float) -> dict[str, Any]:
         task, folds = self._need_task(), self._need_folds(None)

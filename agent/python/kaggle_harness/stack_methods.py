@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .errors import BadOutput, Refused
 from .folds import make_inner_folds
-from .run_folders import Run
+from .run_folders import Run, write_run
 from .scores_file import read_output
 from .session_state import SessionState
 from .solutions import Solution, empty_solution
@@ -18,6 +18,7 @@ from .stacking import (
     can_stack,
     empty_rebuilt,
     judge,
+    judge_refit,
     keep_rebuilt,
     plan_rebuild,
     plan_rebuilt_stack,
@@ -95,6 +96,18 @@ class StackMethods(SessionState):
             raise Refused(f"solutions {solution} and {against} cannot be compared: one is not finished, or both are stacks")
         duel = judge(self._need_task(), self._need_folds(None), stack, other)
         return {"wins": duel.wins, "detail": duel.detail}
+
+    def cut_refit(self, solution: int) -> dict[str, Any]:
+        """The folder of all labelled rows, where the rebuilt runs of a member say that a refit is better than the mean of its folds."""
+        task, folds, member = self._need_stackable(), self._need_folds(None), self._need_member(solution)
+        duel = judge_refit(task, folds, member, {outer: self._need_rebuilt(solution, outer) for outer in OUTER_FOLDS})
+        # What an earlier attempt finished has lost the spread of its folds, by which a refit is judged.
+        if not duel.wins or member.refit is not None or member.test_squares is None:
+            return {"run": None, "detail": duel.detail}
+        self._favoured.add(solution)
+        if "final" not in self._runs or not self._runs["final"].folder.is_dir():
+            self._runs["final"] = write_run(task, folds, None)
+        return {"run": self._runs["final"].reply(), "detail": duel.detail}
 
     def _need_stackable(self) -> Task:
         task, folds = self._need_task(), self._need_folds(None)

@@ -140,16 +140,33 @@ class Duel:
 
 
 def judge(task: Task, folds: Folds, stack: Solution, other: Solution) -> Duel:
-    """Compares on the outer folds; the noise is that of the difference over resampled rows."""
+    """Compares on the outer folds."""
     outer = outer_folds(folds)
+    wins, mine, theirs, noise = _compare(task, outer, *(decode(task, outer, as_rebuilt(folds, s).oof, s.is_raw) for s in (stack, other)))
+    detail = f"rebuilt without the rows of two folds it scores {mine:.5g} there, solution {other.number} {theirs:.5g}"
+    return Duel(wins, f"{detail}; chance alone makes {noise:.2g}")
+
+
+def judge_refit(task: Task, folds: Folds, solution: Solution, rebuilt: dict[int, Rebuilt]) -> Duel:
+    """Whether one model of all rows beats the mean of models that each lack some: on rows of outer folds, which neither saw (contract, section 3)."""
+    outer = outer_folds(folds)
+    mean = np.full_like(solution.oof, np.nan)
+    for fold, member in rebuilt.items():
+        rows = folds.validation_rows(fold)
+        mean[rows] = member.held[rows] / len(member.done)
+    one = as_rebuilt(folds, solution).oof
+    wins, mine, theirs, noise = _compare(task, outer, *(decode(task, outer, oof, solution.is_raw) for oof in (one, mean)))
+    detail = f"without the rows of two folds one model of all rows scores {mine:.5g} there, the mean of the folds' models {theirs:.5g}"
+    return Duel(wins, f"{detail}; chance alone makes {noise:.2g}")
+
+
+def _compare(task: Task, outer: Folds, mine: Decoded, theirs: Decoded) -> tuple[bool, float, float, float]:
+    """Whether the first is better beyond noise, both scores, and the noise: that of their difference over resampled rows."""
     rows = np.flatnonzero(outer.vector >= 0)
-    mine, theirs = (decode(task, outer, as_rebuilt(folds, each).oof, each.is_raw) for each in (stack, other))
     sign = 1.0 if METRICS[task.metric_id].direction == "maximize" else -1.0
     scores = score_decoded(task, mine, rows), score_decoded(task, theirs, rows)
-    gain = sign * (scores[0] - scores[1])
     noise = _paired_error(task, rows, mine, theirs)
-    detail = f"rebuilt without the rows of two folds it scores {scores[0]:.5g} there, solution {other.number} {scores[1]:.5g}"
-    return Duel(bool(gain > noise), f"{detail}; chance alone makes {noise:.2g}")
+    return bool(sign * (scores[0] - scores[1]) > noise), *scores, noise
 
 
 def _paired_error(task: Task, rows: NDArray[np.int64], mine: Decoded, theirs: Decoded) -> float:

@@ -201,6 +201,42 @@ test('a stack that is better without the folds wins, is expected to score so, an
   t.deepEqual(await opened.harness.judgeStack({ solution: 3, against: 1 }), duel);
 });
 
+/** Members 1 and 2 whose models without two folds answer by `rebuilt`, and the answer of a run over all rows for member 1. */
+async function refitAfter(t: ExecutionContext, rebuilt: (member: number, run: number) => Scorer, shift = 0.02) {
+  const opened = await openCut(t, makeFiles(2_000), 'logloss');
+  await finishMembers(t, opened);
+  await rebuild(t, opened.harness, rebuilt);
+  const { run, detail } = await opened.harness.cutRefit({ solution: 1 });
+  if (run === null) return { opened, detail, taken: null };
+  const out = await makeFolder(t);
+  await writeOutput(out, run, (row) => Math.min(0.99, Number(said(1, 1)(row)) + shift));
+  return { opened, detail, taken: await opened.harness.takeRefit({ solution: 1, out_dir: out }) };
+}
+
+test('with many rows a refit replaces the mean of the folds where it is better without two folds', async (t) => {
+  const { opened, taken, detail } = await refitAfter(t, () => () => 0.5, 0.001);
+  t.regex(detail, /one model of all rows scores 0\.\d+ there, the mean of the folds' models 0\.69315; chance alone/);
+  t.true(taken?.adopted, taken?.detail);
+  t.true(taken?.evaluation?.checks.some(({ name, ok }) => name === 'refit like folds' && ok));
+  const path = join(opened.workDir, 'submission.csv');
+  t.true((await opened.harness.writeSubmission({ solution: 1, path })).valid);
+  const answers = readCsv(await readFile(path, 'utf8'));
+  const tests = readCsv(makeFiles(2_000)['test.csv'] ?? '');
+  for (const [index, row] of tests.entries()) {
+    t.true(Math.abs(Number(answers[index]?.['target']) - Math.min(0.99, Number(said(1, 1)(row)) + 0.001)) < 1e-6);
+  }
+  await t.throwsAsync(opened.harness.takeRefit({ solution: 1, out_dir: opened.workDir }), { message: /is not for now/ });
+});
+
+test('with many rows the mean of the folds stays where it is as good, and a refit that is unlike makes the solution suspect', async (t) => {
+  const same = await refitAfter(t, (member, run) => said(member, run % 3));
+  t.is(same.taken, null);
+  await t.throwsAsync(same.opened.harness.takeRefit({ solution: 1, out_dir: same.opened.workDir }), { message: /is not for now/ });
+  const { taken } = await refitAfter(t, () => () => 0.5, 0.4);
+  t.false(taken?.adopted);
+  t.is(taken?.evaluation?.trust.verdict, 'suspect');
+});
+
 test('nothing is scored before it can be: requests out of order are refused', async (t) => {
   const opened = await openCut(t, makeFiles(), 'logloss');
   await t.throwsAsync(opened.harness.cutStack({ solution: 3, members: [1, 2] }), { message: /solution 1 is unknown/ });
