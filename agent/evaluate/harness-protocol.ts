@@ -36,18 +36,20 @@ export const SubmissionSchema = z.object({
   target_columns: z.array(z.string()),
   row_count: z.int(),
   /**
-   * `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class;
+   * `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class; `quantiles` = one a level;
    * `ranking` = the likeliest classes, best first, with blanks between them; `answer` = a text: a list, a set, words, run lengths.
    */
-  form: z.enum(['value', 'label', 'probability', 'class_columns', 'ranking', 'answer']),
+  form: z.enum(['value', 'label', 'probability', 'class_columns', 'quantiles', 'ranking', 'answer']),
 });
 export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask', 'boxes']),
+  type: z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes']),
   /** Class labels as text, in the fixed order of score columns; null for all other types. */
   classes: z.array(z.string()).nullable(),
+  /** Levels between 0 and 1, one a column of the submission. */
+  quantiles: z.array(z.number()).nullish(),
   /** Survival: the columns of its labels, and what a high score says. */
   survival: z.object({ event_column: z.string(), duration_column: z.string(), score_means: z.enum(['risk', 'survival']) }).nullish(),
 });

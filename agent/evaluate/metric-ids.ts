@@ -83,6 +83,8 @@ export const METRIC_IDS = [
   'rouge_l',
   'dice_by_image',
   'box_precision',
+  'mean_pinball',
+  'rmsse',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;

@@ -18,7 +18,7 @@ const RecipesIndex = z.object({
       kind: z.enum(['rows', 'stack']).default('rows'),
       params: z.record(z.string(), z.unknown()),
       cost_rank: z.number(),
-      tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'survival', 'list', 'set', 'text', 'mask', 'boxes'])),
+      tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes'])),
       modalities: z.array(z.string()),
       max_train_rows: z.number(),
     }),

@@ -33,6 +33,8 @@ const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
   'mean_edit_distance',
   'cer',
   'wer',
+  'mean_pinball',
+  'rmsse',
 ]);
 
 /** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
@@ -85,6 +87,7 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   let id: MetricId;
   const answers = OF_ANSWERS[profile.targets[0]?.type ?? 'binary'];
   if (answers !== undefined) id = answers[0];
+  else if (types.has('quantile')) id = 'mean_pinball';
   else if (types.has('regression')) id = several ? 'rmse_mean_columns' : 'rmse';
   else if (profile.submission.form === 'probability') id = several ? 'auc_mean_columns' : 'auc';
   else if (profile.submission.form === 'class_columns') id = 'logloss';
@@ -141,7 +144,7 @@ const OF_ANSWERS: Partial<Record<TargetType, readonly [MetricId, ...MetricId[]]>
 };
 const ANSWERS: ReadonlySet<MetricId> = new Set(Object.values(OF_ANSWERS).flat());
 
-type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column'>>;
+type Fitted = Pick<TaskProfile, 'targets'> & Partial<Pick<TaskProfile, 'weight_column' | 'query_column' | 'shape'>>;
 
 /** The metric as this task can be measured by it: where something that it wants is missing, the nearest, which is then a proxy. */
 export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
@@ -156,11 +159,15 @@ export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
 
 function findSubstitute(
   id: MetricId,
-  { targets, weight_column: weights = null, query_column: queries = null }: Fitted,
+  { targets, weight_column: weights = null, query_column: queries = null, shape = 'rows' }: Fitted,
 ): MetricId | undefined {
   const isNumber = targets.every((target) => target.type === 'regression');
   const isSurvival = targets.every((target) => target.type === 'survival');
   if ((id === 'concordance' || id === 'stratified_concordance') && !isSurvival) return isNumber ? 'spearman' : 'auc';
+  if (targets[0]?.type === 'quantile') return id === 'mean_pinball' ? undefined : 'mean_pinball';
+  // The loss of the middle quantile is half of the absolute error.
+  if (id === 'mean_pinball') return isNumber ? 'mae' : 'accuracy';
+  if (id === 'rmsse' && (shape !== 'panel' || targets.length > 1)) return 'rmse';
   const answers = OF_ANSWERS[targets[0]?.type ?? 'binary'];
   if (answers !== undefined) return answers.includes(id) ? undefined : answers[0];
   if (ANSWERS.has(id)) return isNumber ? 'rmse' : 'accuracy';

@@ -46,6 +46,8 @@ def _constant(metric_id: str, target: TargetLayout, truth: NDArray[Any]) -> NDAr
         elif metric_id == "pf1":
             shares = np.array([0.0, 1.0])
         return shares[1:] if target.stop - target.start == 1 else shares
+    if target.quantiles is not None:
+        return np.quantile(truth, target.quantiles)
     if metric_id in LOG_VALUE_METRICS:
         return np.array([np.expm1(np.mean(np.log1p(np.maximum(truth, 0))))])
     if metric_id in ("mae", "mae_mean_columns", "medae", "smape", "log_cosh", "wmae", "wape"):

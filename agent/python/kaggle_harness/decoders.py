@@ -12,7 +12,7 @@ from .metric_table import DEVIANCE_METRICS, LOG_LOSS_METRICS, LOG_VALUE_METRICS,
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Decoder = list[dict[str, Any]]
-"""One entry a target: `kind` is `argmax`, `threshold`, `prior-power`, `cut-points`, `reweight`, `clip` or `identity`."""
+"""One entry a target: `kind` is `argmax`, `threshold`, `prior-power`, `cut-points`, `reweight`, `clip`, `sort` (quantiles that crossed) or `identity`."""
 
 _FIT_ROWS = 50_000
 _SMALLEST_MEAN = 1e-6
@@ -35,7 +35,9 @@ def apply_values(decoder: Decoder, layout: Layout, scores: Array) -> Array:
     out = scores.copy()
     for entry, target in zip(decoder, layout.targets, strict=True):
         part = slice(target.start, target.stop)
-        if target.classes is None:
+        if entry["kind"] == "sort":
+            out[:, part] = _sort_levels(out[:, part], target)
+        elif target.classes is None:
             low, high = entry.get("low"), entry.get("high")
             if low is not None or high is not None:
                 out[:, part] = np.clip(out[:, part], low, high)
@@ -49,7 +51,17 @@ def apply_values(decoder: Decoder, layout: Layout, scores: Array) -> Array:
     return out
 
 
+def _sort_levels(values: Array, target: TargetLayout) -> Array:
+    """Quantiles in the order of their levels."""
+    order = np.argsort(target.quantiles or [])
+    sorted_values = np.empty_like(values)
+    sorted_values[:, order] = np.sort(values, axis=1)
+    return sorted_values
+
+
 def _fit_target(metric_id: str, target: TargetLayout, truth: NDArray[Any], scores: Array) -> dict[str, Any]:
+    if target.quantiles is not None:
+        return {"kind": "sort"}
     if target.classes is None:
         if metric_id in DEVIANCE_METRICS:
             return {"kind": "clip", "low": _SMALLEST_MEAN, "high": None}

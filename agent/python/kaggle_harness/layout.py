@@ -25,7 +25,7 @@ class Survival:
 
 @dataclass(frozen=True)
 class TargetLayout:
-    """Score columns `start:stop` of one target. `classes` None = a number, or with `survival` a risk, whose labels are (time, event)."""
+    """Score columns `start:stop` of one target. `classes` None = a number, with `quantiles` one a level, or with `survival` a risk, whose labels are (time, event)."""
 
     name: str
     type: str
@@ -33,6 +33,7 @@ class TargetLayout:
     start: int
     stop: int
     survival: "Survival | None" = None
+    quantiles: list[float] | None = None
 
     @property
     def is_answer(self) -> bool:
@@ -51,14 +52,15 @@ class Layout:
     targets: list[TargetLayout]
     columns: list[str]
 
-    def describe(self) -> list[dict[str, str | None]]:
-        """For task.json: each score column, its target, its class (None = a number)."""
-        rows: list[dict[str, str | None]] = []
+    def describe(self) -> list[dict[str, str | float | None]]:
+        """For task.json: each score column, its target, its class (None = a number), the level of a quantile."""
+        rows: list[dict[str, str | float | None]] = []
         for target in self.targets:
             for i in range(target.start, target.stop):
                 classes = target.classes
                 label = None if classes is None else classes[1] if target.stop - target.start == 1 else classes[i - target.start]
-                rows.append({"name": self.columns[i], "target": target.name, "class": label})
+                level = {} if target.quantiles is None else {"quantile": target.quantiles[i - target.start]}
+                rows.append({"name": self.columns[i], "target": target.name, "class": label, **level})
         return rows
 
 
@@ -69,11 +71,13 @@ def make_layout(targets: list[dict]) -> Layout:
     for target in targets:
         classes = target["classes"]
         names = [target["name"]] if classes is None or len(classes) == 2 else [f"{target['name']}={c}" for c in classes]
+        quantiles = target.get("quantiles")
+        names = names if quantiles is None else [f"{target['name']}@{level:g}" for level in quantiles]
         survival = None
         if target["type"] == "survival":
             named = target["survival"]
             survival = Survival(named["event_column"], named["duration_column"], named["score_means"])
-        made.append(TargetLayout(target["name"], target["type"], classes, len(columns), len(columns) + len(names), survival))
+        made.append(TargetLayout(target["name"], target["type"], classes, len(columns), len(columns) + len(names), survival, quantiles))
         columns.extend(names)
     return Layout(made, columns)
 
@@ -88,7 +92,8 @@ def default_labels(target: TargetLayout, scores: Array) -> NDArray[np.int64]:
 class Extras:
     """What a metric may want besides labels and scores: one weight a row, one code of query or era a row, how many places count.
 
-    `answers`: what the codes of answers that are texts stand for; `sizes`: (rows, 2) height and width of each row's image.
+    `answers`: what the codes of answers that are texts stand for; `sizes`: (rows, 2) height and width of each row's image; `histories`: the
+    labels of each series in order of time, by code.
     """
 
     weights: Array | None = None
@@ -96,11 +101,12 @@ class Extras:
     k: int | None = None
     answers: AnswerPool | None = None
     sizes: NDArray[np.int64] | None = None
+    histories: list[Array] | None = None
 
     def at(self, rows: NDArray[np.int64]) -> "Extras":
         """Those of some rows."""
         weights, groups, sizes = (None if part is None else part[rows] for part in (self.weights, self.groups, self.sizes))
-        return Extras(weights, groups, self.k, self.answers, sizes)
+        return Extras(weights, groups, self.k, self.answers, sizes, self.histories)
 
     def pick(self, names: tuple[str, ...]) -> dict[str, object]:
         """As the arguments of a metric's function."""
@@ -128,6 +134,9 @@ def measure(
     if metric.needs == "survival":
         pairs = list(zip(layout.targets, truth, answers, strict=True))
         return sum(_measure_survival(function, target, t, a, given) for target, t, a in pairs) / len(pairs)
+    if metric.needs == "quantile":
+        given_levels = [target.quantiles or [] for target in layout.targets]
+        return sum(function(t, a, q) for t, a, q in zip(truth, answers, given_levels, strict=True)) / len(layout.targets)
     if metric.joint:
         return function(np.column_stack(truth), np.column_stack(answers), **given)
     return sum(function(t, a, **given) for t, a in zip(truth, answers, strict=True)) / len(layout.targets)

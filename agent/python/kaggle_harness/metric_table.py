@@ -6,8 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Metric:
     """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), `rank`, `set`,
-    `string`, `mask`, `box` (answers that are texts), or what no row holds yet: `quantile`, `distribution`, `history`, `subgroup`,
-    `columns`."""
+    `string`, `mask`, `box` (answers that are texts), `quantile` (numbers, one a level), or what no row holds yet: `distribution`, `history`,
+    `subgroup`, `columns`."""
 
     id: str
     direction: str
@@ -15,7 +15,8 @@ class Metric:
     pooled: bool = False
     """Computed over all validated rows at once, because single folds may lack a class or be too small to say anything."""
     extras: tuple[str, ...] = ()
-    """What it wants of each row besides label and score: `weights`, `groups` (codes of queries or eras); and `k`."""
+    """What it wants of each row besides label and score: `weights`, `groups` (codes of queries, eras or series); and `k`, and the `histories` of
+    series."""
     joint: bool = False
     """Takes all targets at once, as columns, instead of being averaged over them."""
     most: float = 1.0
@@ -69,6 +70,8 @@ METRICS: dict[str, Metric] = {
     "dice_by_image": Metric("dice_by_image", "maximize", "mask"),
     "box_precision": Metric("box_precision", "maximize", "box"),
     "haversine": Metric("haversine", "minimize", "value", joint=True),
+    "mean_pinball": Metric("mean_pinball", "minimize", "quantile"),
+    "rmsse": Metric("rmsse", "minimize", "value", True, ("groups", "histories")),
 }
 """Those that a table of scores, a row each, is enough for."""
 
@@ -80,9 +83,9 @@ _OTHERS = {
     "subgroup": ("bias_auc",),
 }
 _OTHERS_DOWN = {
-    "quantile": ("pinball", "mean_pinball", "scaled_pinball"),
+    "quantile": ("pinball", "scaled_pinball"),
     "distribution": ("crps_of_members", "crps_of_steps"),
-    "history": ("rmsse", "wrmsse"),
+    "history": ("wrmsse",),
     "columns": ("column_weighted_logloss",),
 }
 OTHER_METRICS: dict[str, Metric] = {
@@ -91,7 +94,7 @@ OTHER_METRICS: dict[str, Metric] = {
     for needs, names in table.items()
     for m in names
 }
-"""Those that need boxes, several masks a row, distributions or pasts. No shape that is cut yet gives them: the nearest of the others stands in."""
+"""Those that need several masks a row, distributions, or weights of series. No shape that is cut yet gives them: the nearest of the others stands in."""
 
 ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask", "box"})
 """Needs of metrics whose answers are texts: lists, sets, free text, run lengths, boxes. They are never averaged."""

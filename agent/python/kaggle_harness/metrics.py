@@ -146,6 +146,8 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "haversine": haversine_of_columns,
     "concordance": concordance,
     "stratified_concordance": stratified_concordance,
+    "mean_pinball": mean_pinball,
+    "rmsse": rmsse,
 }
 """One function a metric id; several targets: the mean over targets. With one label a row, micro-F1 equals accuracy."""
 
@@ -157,11 +159,9 @@ OTHER_FUNCTIONS: dict[str, Callable[..., float]] = {
     "laplace_log_likelihood": laplace_log_likelihood,
     "bias_auc": bias_auc,
     "pinball": pinball,
-    "mean_pinball": mean_pinball,
     "scaled_pinball": scaled_pinball,
     "crps_of_members": crps_of_members,
     "crps_of_steps": crps_of_steps,
-    "rmsse": rmsse,
     "wrmsse": rmsse,
     "column_weighted_logloss": column_weighted_logloss,
 }

@@ -91,7 +91,7 @@ def make_profile(
         "time_column": unit.time,
         "entity_columns": unit.entities,
         "weight_column": find_weight_column(competition) if "weights" in extras else None,
-        "query_column": find_query_column(competition, both) if "groups" in extras else None,
+        "query_column": find_query_column(competition, both) if "groups" in extras and "histories" not in extras else None,
         "train_rows": data.train.rows,
         "test_rows": data.test.rows,
         "feature_columns": features,
@@ -145,7 +145,7 @@ def _describe_given(
     data = Series({c: (competition.typed(c).kind, competition.typed(c).values) for c in others}, times, series, split)
     targets, values, labelled = labels
     numbers = {
-        t["name"]: _spread_labels(v, labelled, split) for t, v in zip(targets, values, strict=True) if t["type"] == "regression"
+        t["name"]: _spread_labels(v, labelled, split) for t, v in zip(targets, values, strict=True) if t["type"] in ("regression", "quantile")
     }  # fmt: skip
     return describe_given(data, numbers, allow_leaks)
 

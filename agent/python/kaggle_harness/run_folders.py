@@ -189,6 +189,8 @@ def _write_sample(path: Path, task: Task, keys: NDArray[np.int64]) -> None:
 
 def _describe_target(target: TargetLayout) -> dict[str, Any]:
     described: dict[str, Any] = {"name": target.name, "type": target.type, "classes": target.classes}
+    if target.quantiles is not None:
+        described["quantiles"] = target.quantiles
     if target.survival is not None:
         survival = target.survival
         described |= {"event_column": survival.event, "duration_column": survival.time, "score_means": survival.means}
@@ -227,7 +229,7 @@ def _describe(task: Task, folds: Folds, level1: list[dict[str, Any]]) -> dict[st
         "entity_columns": profile.get("entity_columns", []),
         "given_columns": [{"name": g["name"], "how": g["how"]} for g in profile.get("given_columns", []) if g["how"] != "dropped"],
         "tables": [describe_shown(table) for table in task.tables],
-        "quantiles": None,
+        "quantiles": next((t.quantiles for t in task.layout.targets if t.quantiles is not None), None),
         "k": task.extras.k,
         "transductive": not profile.get("one_row_at_a_time", False),
         "effort": "normal",

@@ -38,6 +38,8 @@ def read_output(
     if os.path.lexists(scores):
         table = _read_csv(scores, layout.columns, len(keys))
         return _scores(table, layout, _positions(table, keys, "scores.csv")), True
+    if os.path.lexists(predictions) and any(t.quantiles is not None for t in layout.targets):
+        raise BadOutput(f"quantiles are answered in scores.csv, one column a level: {shown(', '.join(layout.columns), 120)}")
     if os.path.lexists(predictions):
         names = [t.name for t in layout.targets]
         table = _read_csv(predictions, names, len(keys))

@@ -45,6 +45,8 @@ def _target_text(task: Task, competition: Competition, column: str, values: Arra
         if target.stop - target.start == 1:
             return _number_text(values[:, 0] if position == 1 else 1 - values[:, 0], schema["decimal"])
         return _number_text(values[:, position], schema["decimal"])
+    if schema["form"] == "quantiles":
+        return _number_text(values[:, position], schema["decimal"])
     target = task.layout.targets[position]
     if schema["form"] == "label" and target.classes is not None:
         shown = class_texts(target.classes, _placeholders(competition, column))

@@ -28,10 +28,14 @@ class Target:
     classes: list[str] | None
     survival: tuple[str, str, str] | None = None
     """Event column, duration column, and what a high score means: `risk` or `survival`."""
+    quantiles: list[float] | None = None
+    """Levels between 0 and 1, in the order of the submission's columns."""
 
     def describe(self) -> dict[str, Any]:
         """TargetProfile of the protocol."""
         described: dict[str, Any] = {"name": self.name, "type": self.type, "classes": self.classes}
+        if self.quantiles is not None:
+            described["quantiles"] = self.quantiles
         if self.survival is not None:
             event, duration, means = self.survival
             described["survival"] = {"event_column": event, "duration_column": duration, "score_means": means}
@@ -84,6 +88,14 @@ def plan_targets(train: TextTable, test: TextTable, shape: SubmissionShape, metr
         )
     if len(shape.value_columns) > 1:
         found = _class_columns(train, only_train, shape)
+        quantiles = find_quantiles(shape.value_columns) if found is None else None
+        if quantiles is not None:
+            column = _single_target(only_train, train, shape)
+            warnings.append(
+                f'the submission wants {len(quantiles)} quantiles of "{shown(column)}": {shown(", ".join(f"{q:g}" for q in quantiles), 120)}'
+            )
+            target = make_target(train, column, "mean_pinball")
+            return TargetPlan([Target(target.name, "quantile", None, None, quantiles)], "quantiles", {}, warnings)
         if found is None:
             missing = next(c for c, n in zip(shape.value_columns, named, strict=True) if n is None)
             raise BadInput(
@@ -141,6 +153,26 @@ _ANSWER_ROWS = 2_000
 _OF_LISTS = frozenset({"map_of_classes", "ndcg_by_group", "map_by_group", "recall_by_group"})
 _OF_SETS = frozenset({"f1", "f2", "f1_samples", "f1_micro", "jaccard", "jaccard_samples"})
 """Metrics that go by the same name for one label a row and for several."""
+
+
+_SHARE = re.compile(r"(?:^|[^0-9.])(0?\.\d+)(?:[^0-9]*)$")
+_PERCENT = re.compile(
+    r"(?:^|[^a-z])(?:q|p|pct|quantile|percentile)[ _-]?(\d{1,2}(?:\.\d+)?)$|(?:^|[^0-9])(\d{1,2}(?:\.\d+)?) ?(?:%|th|pct)$", re.IGNORECASE
+)
+
+
+def find_quantiles(names: list[str]) -> list[float] | None:
+    """The levels that columns such as `q0.1`, `p90`, `0.5` or `25%` are named by; None unless every name is one, and no two are the same."""
+    levels: list[float] = []
+    for name in names:
+        share, percent = _SHARE.search(name), _PERCENT.search(name)
+        if share is None and percent is None:
+            return None
+        level = (
+            float(share[1]) if share is not None else float(next(g for g in percent.groups() if g)) / 100 if percent is not None else 0.0
+        )
+        levels.append(level)
+    return levels if len(set(levels)) == len(levels) and all(0 < level < 1 for level in levels) else None
 
 
 def _single_target(only_train: list[str], train: TextTable, shape: SubmissionShape) -> str:
@@ -205,7 +237,7 @@ def make_target(train: TextTable, name: str, metric_id: str | None) -> Target:
     numbers = parse_numbers(column, train.format.decimal)
     needs = METRICS[metric_id].needs if metric_id else None
     distinct = len(labels)
-    if needs == "value" or (needs == "gini" and numbers is not None and distinct > 2):
+    if needs in ("value", "quantile") or (needs == "gini" and numbers is not None and distinct > 2):
         if numbers is None:
             bad = next((v for v in labels if parse_numbers(pa.chunked_array([[v]]), train.format.decimal) is None), labels[0])
             raise BadInput(f'{shown(train.name)}: the target "{shown(name)}" must be a number for this metric, but holds "{shown(bad)}".')

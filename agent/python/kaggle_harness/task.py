@@ -123,7 +123,7 @@ def load_task(competition: Competition, profile: dict[str, Any], metric: dict[st
     return Task(
         profile, metric_id, bool(metric["proxy"]), seed, work_dir, features, len(labelled), data.test.rows, truth, make_layout(targets), ids, groups,
         times, series, submission_ids, submission_rows, _salt(features, len(labelled), seed),
-        _extras(competition, profile, metric, labelled, pool, media), tables, media, renumbered,
+        _extras(competition, profile, metric, labelled, pool, media, truth, series, times), tables, media, renumbered,
     )  # fmt: skip
 
 
@@ -131,8 +131,8 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
     needs = METRICS[metric_id].needs
     _check_count_fits(metric_id, profile["targets"])
     for target in profile["targets"]:
-        special = needs if needs == "survival" or needs in ANSWER_NEEDS else None
-        if special != {**ANSWER_TYPES, "survival": "survival"}.get(target["type"]):
+        special = needs if needs in ("survival", "quantile") or needs in ANSWER_NEEDS else None
+        if special != {**ANSWER_TYPES, "survival": "survival", "quantile": "quantile"}.get(target["type"]):
             raise Refused(
                 f'the metric {metric_id} does not fit the target "{shown(target["name"])}" ({target["type"]}): make the profile again with this metric'
             )
@@ -147,6 +147,13 @@ def _check_metric_fits(metric_id: str, profile: dict[str, Any]) -> None:
             raise Refused(
                 f'the metric {metric_id} is for two classes, but the target "{shown(target["name"])}" has {len(target["classes"])}'
             )
+
+
+def _read_histories(truth: Truth, series: NDArray[np.int64], times: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Each series' labels in order of time, by code: what a naive forecast's error is taken from."""
+    order = np.lexsort((times, series))
+    known = np.searchsorted(series[order], np.arange(int(series.max()) + 1))
+    return [truth[rows].astype(np.float64) for rows in np.split(order, known[1:])]
 
 
 def _check_count_fits(metric_id: str, targets: list[dict[str, Any]]) -> None:
@@ -172,12 +179,15 @@ def _extras(
     labelled: NDArray[np.int64],
     pool: AnswerPool,
     media: dict[str, list[Path | None]],
+    truth: list[Truth],
+    series: NDArray[np.int64] | None,
+    times: NDArray[np.float64] | None,
 ) -> Extras:
     """Weights and queries of the labelled rows, if the metric wants them. Raises BadInput where a weight is none, Refused without the column."""
     wanted = METRICS[metric["id"]].extras
     columns = {"weights": profile.get("weight_column"), "groups": profile.get("query_column")}
     for name, column in columns.items():
-        if name in wanted and column is None:
+        if name in wanted and column is None and "histories" not in wanted:
             raise Refused(f"the metric {metric['id']} needs {name}, and no column holds them")
     train = competition.files.train
     weights = groups = None
@@ -194,7 +204,13 @@ def _extras(
     if METRICS[metric["id"]].needs == "mask":
         sizes = read_sizes(next(iter(media.values()), [None]))
         _check_masks(train.column(profile["targets"][0]["name"]), train.name, labelled, sizes)
-    return Extras(weights, groups, metric.get("k") or _count_places(competition, profile), pool, sizes)
+    histories = None
+    if "histories" in wanted:
+        if series is None or times is None or len(truth) != 1:
+            raise Refused(f"the metric {metric['id']} needs series with times, and one target")
+        groups = series[: len(labelled)]
+        histories = _read_histories(truth[0], groups, times[: len(labelled)])
+    return Extras(weights, groups, metric.get("k") or _count_places(competition, profile), pool, sizes, histories)
 
 
 def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:

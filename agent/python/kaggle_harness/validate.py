@@ -75,6 +75,11 @@ def _check_table(task: Task, competition: Competition, table: TextTable, raw: by
             off == 0,
             "every row" if off == 0 else f"{off} rows do not, the first is row {int(np.argmax(np.abs(sums - 1) > 1e-3)) + 1}",
         )
+    if schema["form"] == "quantiles" and all(c["ok"] for c in checks):
+        order = np.argsort(task.layout.targets[0].quantiles or [])
+        crossed = (np.diff(np.column_stack([_numbers(table, schema["target_columns"][i]) for i in order]), axis=1) < 0).any(axis=1)
+        detail = f"{int(crossed.sum())} rows have a lower value for a higher level, the first is row {int(np.argmax(crossed)) + 1}"
+        _add(checks, "quantiles in order", not crossed.any(), detail if crossed.any() else "every row")
     _warn(task, competition, table, checks)
 
 

@@ -127,21 +127,32 @@ def full_classes(model_classes, table, count):
     return out
 
 
+def spread_quantiles(fit_predict, train, rows, target, y):
+    """Quantiles of a program that gives one number a row: that number, and the quantiles of what an inner split's answers missed."""
+    learn, check = inner_splits(train, y, target, 4)[0]
+    parts = [train.iloc[part].reset_index(drop=True) for part in (learn, check)]
+    missed = y[check] - fit_predict(*parts, target, y[learn])
+    return fit_predict(train, rows, target, y)[:, None] + np.quantile(missed, target["quantiles"])[None, :]
+
+
 def read_frames():
     """The rows to learn from and to answer, with what tables and files beside say of them."""
     train, rows = add_tables(read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows"))
     return add_media(train, rows)
 
 
-def run(fit_predict):
-    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
+def run(fit_predict, fit_quantiles=None):
+    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes. `fit_quantiles`: gives a column a level by itself."""
     train, rows = read_frames()
     parts = []
     for target in TASK["targets"]:
         y = read_target(train, target)
         into, back = target_space(target, y)
-        scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
-        scores = back(scores) if target["classes"] is None else positive_only(scores)
+        if target["type"] == "quantile":
+            scores = (fit_quantiles or spread_quantiles)(fit_predict, train, rows, target, y)
+        else:
+            scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
+            scores = back(scores) if target["classes"] is None else positive_only(scores)
         if target["classes"] is None:
             scores = np.clip(scores, y.min() - 0.5 * np.ptp(y), y.max() + 0.5 * np.ptp(y))
         parts.append(scores)
@@ -627,6 +638,25 @@ def fit_predict(train, rows, target, y):
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 
 
+def fit_levels(train, rows, target, y):
+    """A model for each level with its own loss."""
+    (frame, wanted), categories = make_features(train, rows, y, target)
+    columns = []
+    for level in target["quantiles"]:
+        chosen = settings(target, len(frame), ARGUMENTS.seed) | {"objective": "quantile", "alpha": level}
+        rounds = find_rounds(frame, y, train, target, categories, chosen)
+        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        columns.append(lightgbm.train(chosen, data, rounds, callbacks=[stop_in_time(0.1)]).predict(wanted, num_threads=ARGUMENTS.threads))
+    return np.column_stack(columns)
+
+
+def fit_quantiles(fit_predict, train, rows, target, y):
+    """In a hurry, or without LightGBM, one model and the spread around it."""
+    if FAST or lightgbm is None:
+        return spread_quantiles(fit_predict, train, rows, target, y)
+    return fit_levels(train, rows, target, y)
+
+
 def histogram_boosting(frame, wanted, target, y):
     """The same idea with scikit-learn alone."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -638,4 +668,4 @@ def histogram_boosting(frame, wanted, target, y):
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 
-run(fit_predict)
+run(fit_predict, fit_quantiles)

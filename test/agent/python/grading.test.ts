@@ -46,13 +46,15 @@ const NUMBERS: ReadonlySet<MetricId> = new Set<MetricId>([
   ...(['smape', 'rmspe', 'log_cosh', 'poisson_deviance', 'gamma_deviance', 'r2', 'explained_variance', 'pearson'] as const),
   ...(['spearman', 'spearman_mean_columns', 'wape', 'wmae', 'wrmse', 'wr2', 'pearson_by_group', 'spearman_by_group'] as const),
 ]);
-/** Those of several targets at once (tested in metric-extras.test.ts), and of survival (shapes.test.ts). */
+/** Those of several targets at once (tested in metric-extras.test.ts), of survival (shapes.test.ts), and of forecasts (forecasts.test.ts). */
 const JOINT: ReadonlySet<MetricId> = new Set<MetricId>([
   'f1_samples',
   'jaccard_samples',
   'haversine',
   'concordance',
   'stratified_concordance',
+  'mean_pinball',
+  'rmsse',
 ]);
 
 /** The same with eras in both tables and weights in the first. */

@@ -117,7 +117,7 @@ AGAINST = {
 IN_PARITY = {
     "map_of_classes", "wape", "wmae", "wrmse", "wr2", "weighted_logloss", "pearson_by_group", "spearman_by_group", "ndcg_by_group",
     "map_by_group", "recall_by_group", "mrr_by_group", "f1_samples", "jaccard_samples", "haversine",
-    "concordance", "stratified_concordance",
+    "concordance", "stratified_concordance", "mean_pinball", "rmsse",
 }  # fmt: skip
 """Those that metrics_parity.py compares."""
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
+import { quantilesShape, scaledShape } from './_forecast-shapes.ts';
 import { fixTask, makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
 import {
   boxesShape,
@@ -80,6 +81,8 @@ const SHAPES = {
   'ordered lists': () => listsShape('map_of_lists'),
   sets: () => listsShape('f1_of_sets'),
   'free text': textsShape,
+  quantiles: quantilesShape,
+  'a panel in units of its own steps': scaledShape,
 };
 
 for (const [title, makeShape] of Object.entries(SHAPES)) {

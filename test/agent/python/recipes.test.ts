@@ -8,6 +8,7 @@ import type { ExecutionContext } from 'ava';
 import { loadRecipes } from '#agent/search/recipes.ts';
 import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { PYTHON } from '#test/_support/python.ts';
+import { quantilesShape } from './_forecast-shapes.ts';
 import { listsShape, masksShape, textsShape } from './_shapes.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
 
@@ -119,6 +120,7 @@ const KINDS: Kind[] = [
       };
     },
   },
+  { title: 'quantiles', metric: 'mean_pinball', beats: down, files: () => quantilesShape(240).files },
   {
     title: 'survival',
     metric: 'concordance',

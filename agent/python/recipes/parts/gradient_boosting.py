@@ -110,6 +110,25 @@ def fit_predict(train, rows, target, y):
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 
 
+def fit_levels(train, rows, target, y):
+    """A model for each level with its own loss."""
+    (frame, wanted), categories = make_features(train, rows, y, target)
+    columns = []
+    for level in target["quantiles"]:
+        chosen = settings(target, len(frame), ARGUMENTS.seed) | {"objective": "quantile", "alpha": level}
+        rounds = find_rounds(frame, y, train, target, categories, chosen)
+        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        columns.append(lightgbm.train(chosen, data, rounds, callbacks=[stop_in_time(0.1)]).predict(wanted, num_threads=ARGUMENTS.threads))
+    return np.column_stack(columns)
+
+
+def fit_quantiles(fit_predict, train, rows, target, y):
+    """In a hurry, or without LightGBM, one model and the spread around it."""
+    if FAST or lightgbm is None:
+        return spread_quantiles(fit_predict, train, rows, target, y)
+    return fit_levels(train, rows, target, y)
+
+
 def histogram_boosting(frame, wanted, target, y):
     """The same idea with scikit-learn alone."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -121,4 +140,4 @@ def histogram_boosting(frame, wanted, target, y):
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 
-run(fit_predict)
+run(fit_predict, fit_quantiles)

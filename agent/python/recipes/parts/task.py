@@ -119,21 +119,32 @@ def full_classes(model_classes, table, count):
     return out
 
 
+def spread_quantiles(fit_predict, train, rows, target, y):
+    """Quantiles of a program that gives one number a row: that number, and the quantiles of what an inner split's answers missed."""
+    learn, check = inner_splits(train, y, target, 4)[0]
+    parts = [train.iloc[part].reset_index(drop=True) for part in (learn, check)]
+    missed = y[check] - fit_predict(*parts, target, y[learn])
+    return fit_predict(train, rows, target, y)[:, None] + np.quantile(missed, target["quantiles"])[None, :]
+
+
 def read_frames():
     """The rows to learn from and to answer, with what tables and files beside say of them."""
     train, rows = add_tables(read_rows(ARGUMENTS.train, "train"), read_rows(ARGUMENTS.predict, "rows"))
     return add_media(train, rows)
 
 
-def run(fit_predict):
-    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes."""
+def run(fit_predict, fit_quantiles=None):
+    """Reads, lets `fit_predict(train, rows, target, y)` answer each target, writes. `fit_quantiles`: gives a column a level by itself."""
     train, rows = read_frames()
     parts = []
     for target in TASK["targets"]:
         y = read_target(train, target)
         into, back = target_space(target, y)
-        scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
-        scores = back(scores) if target["classes"] is None else positive_only(scores)
+        if target["type"] == "quantile":
+            scores = (fit_quantiles or spread_quantiles)(fit_predict, train, rows, target, y)
+        else:
+            scores = fit_predict(train, rows, target, into(y) if target["classes"] is None else y)
+            scores = back(scores) if target["classes"] is None else positive_only(scores)
         if target["classes"] is None:
             scores = np.clip(scores, y.min() - 0.5 * np.ptp(y), y.max() + 0.5 * np.ptp(y))
         parts.append(scores)
