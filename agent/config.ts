@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { JobSpec } from '#core/job-spec.ts';
+import type { ModelTable } from './budget/prices.ts';
+import { readModels } from './budget/read-models.ts';
 
 const Environment = z.object({
   KAGGLE_AGENT_SPEC_FILE: z.string().min(1),
@@ -13,6 +15,9 @@ const Environment = z.object({
   K_SINK: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_KAGGLE_API_BASE: z.url({ protocol: /^https?$/ }).default('https://api.kaggle.com/v1'),
   KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE: z.string().min(1).optional(),
+  KAGGLE_AGENT_CLAUDE_KEY_FILE: z.string().min(1).optional(),
+  KAGGLE_AGENT_CLAUDE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  KAGGLE_AGENT_MODELS_FILE: z.string().min(1).optional(),
   KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
   KAGGLE_AGENT_WORK_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_CACHE_DIR: z.string().min(1).optional(),
@@ -41,6 +46,8 @@ export interface AgentConfig {
   readonly sinkUrl: string | null;
   readonly kaggleApiBase: string;
   readonly credentials: Credentials | null;
+  /** Key, address (null = Anthropic's own) and models of Claude; null without a key. */
+  readonly claude: { readonly apiKey: string; readonly baseUrl: string | null; readonly models: ModelTable } | null;
   readonly python: string;
   readonly workDir: string;
   readonly cacheDir: string;
@@ -75,6 +82,7 @@ export function readAgentConfig(env: Readonly<Record<string, string | undefined>
     sinkUrl: values.K_SINK ?? null,
     kaggleApiBase: values.KAGGLE_AGENT_KAGGLE_API_BASE,
     credentials: readCredentials(values.KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE),
+    claude: readClaude(values),
     python: resolve(values.KAGGLE_AGENT_PYTHON ?? DEFAULT_PYTHON),
     workDir: join(home, `${spec.jobId}-a${spec.attempt}`),
     cacheDir: resolve(values.KAGGLE_AGENT_CACHE_DIR ?? join(home, 'cache')),
@@ -94,6 +102,12 @@ function readRunner(values: z.output<typeof Environment>, attempt: string): Agen
     throw new Error('KAGGLE_AGENT_RUNNER_SOCKET and KAGGLE_AGENT_RUNS_DIR go together: set both, or neither.');
   }
   return { socketPath: resolve(socket), runsDir: join(resolve(dir), attempt) };
+}
+
+function readClaude(values: z.output<typeof Environment>): AgentConfig['claude'] {
+  const apiKey = readSecret('KAGGLE_AGENT_CLAUDE_KEY_FILE', values.KAGGLE_AGENT_CLAUDE_KEY_FILE);
+  if (apiKey === null || apiKey === '') return null;
+  return { apiKey, baseUrl: values.KAGGLE_AGENT_CLAUDE_API_BASE ?? null, models: readModels(values.KAGGLE_AGENT_MODELS_FILE) };
 }
 
 function readCredentials(path: string | undefined): Credentials | null {

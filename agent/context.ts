@@ -5,6 +5,8 @@ import type { ArtifactStore, Clock } from '#core/ports.ts';
 import type { CutReply, HarnessMethod } from './evaluate/harness-protocol.ts';
 import type { Deadline } from './deadline.ts';
 import type { FixedTask, JournalState } from './journal/replay.ts';
+import type { LanguageModel } from '#core/language-model.ts';
+import type { ModelTable } from './budget/prices.ts';
 import type { HarnessParams, HarnessPort, HarnessResult } from './harness-port.ts';
 import type { Journal } from './journal/journal.ts';
 import type { JobLog } from './log.ts';
@@ -47,6 +49,8 @@ export interface RunContext {
   readonly threads: number;
   /** How many folds run at a time, at most; each gets its share of the threads. */
   readonly foldsAtOnce: number;
+  /** Who is asked for ideas and programs; null = built-in recipes only. */
+  readonly model: { readonly client: LanguageModel; readonly table: ModelTable } | null;
   readonly versions: Record<string, string>;
   /** Lines for people, kept with the result. */
   readonly notes: string[];
@@ -55,6 +59,8 @@ export interface RunContext {
 /** The task once it is fixed: nothing of it changes any more. */
 export interface Task extends FixedTask {
   readonly competition: Competition;
+  /** The texts of its pages: hostile, cut. */
+  readonly description: string;
   readonly dataDir: string;
   readonly folds: CutReply;
 }

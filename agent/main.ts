@@ -5,6 +5,7 @@ import { openArtifactStore } from '#adapters/storage/open.ts';
 import { signHint } from '#adapters/signing.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
 import type { AgentConfig } from './config.ts';
+import type { RunContext } from './context.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createRunnerSandbox } from './sandbox/runner-sandbox.ts';
 import { openProcessSandbox } from './sandbox/process-sandbox.ts';
@@ -35,6 +36,7 @@ async function main(): Promise<number> {
     podName: config.podName,
     clock: systemClock,
     signal: stop.signal,
+    model: await openModel(config),
     ...describePlace(config),
     print,
     versions: { node: process.versions.node },
@@ -47,6 +49,14 @@ async function openSandbox({ runner, python }: AgentConfig, print: (line: string
   const { sandbox, problems } = await openProcessSandbox(python, { warm: true });
   if (problems.length > 0) print(`programs run without confinement: ${problems.join('; ')}`);
   return sandbox;
+}
+
+/** Its SDK is loaded only where there is a key. */
+async function openModel({ claude }: AgentConfig): Promise<RunContext['model']> {
+  if (claude === null) return null;
+  const { createClaude } = await import('#adapters/claude/client.ts');
+  const { apiKey, baseUrl, models } = claude;
+  return { client: createClaude(baseUrl === null ? { apiKey } : { apiKey, baseUrl }), table: models };
 }
 
 function describePlace({ workDir, cacheDir, foldsAtOnce, stagingMib, runner }: AgentConfig) {

@@ -60,6 +60,8 @@ export interface AgentParams {
   readonly stagingMib?: number | null;
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
+  /** Who is asked for ideas and programs; null (or absent) = built-in recipes only. */
+  readonly model?: RunContext['model'];
   readonly print: (line: string) => void;
   readonly versions: Readonly<Record<string, string>>;
   readonly voiceTimings?: VoiceTimings;
@@ -122,12 +124,13 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       harness,
       runsDir: params.runsDir ?? null,
       stagingMib: params.stagingMib ?? null,
+      model: params.model ?? null,
       journal,
       earlier: replayJournal(earlier),
       threads,
       versions: { ...params.versions },
       notes: writeSandboxNotes(params.sandbox),
-      used: { runSeconds: 0, peakMemoryMib: 0 },
+      used: { runSeconds: 0, peakMemoryMib: 0, llmUsd: 0 },
     };
     await solve(params, run, greeting);
   } finally {

@@ -6,6 +6,7 @@ import type { ArtifactStore, Clock } from '#core/ports.ts';
 import type { JobError, Progress, TaskOverrides } from '#core/job.ts';
 import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
+import type { RunContext } from './context.ts';
 import { AgentEvent } from '#core/report.ts';
 import { competitionUrl } from '#core/kaggle.ts';
 import { openProcessSandbox } from './sandbox/process-sandbox.ts';
@@ -30,6 +31,8 @@ export interface SolveOptions {
   readonly task?: TaskOverrides | null;
   readonly seed?: number;
   readonly hint?: string | null;
+  /** Whom to ask for ideas and programs, and the most dollars for it; absent = built-in recipes only. */
+  readonly llm?: { readonly model: NonNullable<RunContext['model']>; readonly budgetUsd: number } | null;
   /** Downloaded data is kept here between calls; null = a temporary folder. */
   readonly cacheDir?: string | null;
   readonly signal: AbortSignal;
@@ -75,6 +78,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       workDir: join(workDir, 'work'),
       cacheDir: options.cacheDir ?? join(workDir, 'cache'),
       foldsAtOnce: 2,
+      model: options.llm?.model ?? null,
       print: options.onLine,
       versions: { node: process.versions.node },
       onFinished: (finished) => {
@@ -98,8 +102,8 @@ function makeSpec(options: SolveOptions, jobId: string) {
     resources: { cpuMillis: options.cpuMillis, memoryMib: options.memoryMib },
     remainingS: options.timeLimitS,
     activeDeadlineS: Math.ceil(options.timeLimitS) + 120,
-    budgetUsd: 0,
-    llm: 'off' as const,
+    budgetUsd: options.llm?.budgetUsd ?? 0,
+    llm: options.llm == null ? ('off' as const) : ('auto' as const),
     hint: options.hint ?? null,
     submitToKaggle: options.submitToKaggle,
     task: options.task ?? null,

@@ -1,7 +1,7 @@
 import type { Clock } from '#core/ports.ts';
 
 /** Where an attempt's seconds go. When several are under way at once, the time counts for the first of this list. */
-export const PHASES = ['train', 'grade', 'kaggle', 'download', 'cut', 'profile', 'store'] as const;
+export const PHASES = ['train', 'claude', 'grade', 'kaggle', 'download', 'cut', 'profile', 'store'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** Splits the attempt's wall time over its phases; what belongs to none is `other`. The parts add up to the whole. */
@@ -14,7 +14,17 @@ export interface Stopwatch {
 /** Starts now. */
 export function startStopwatch(clock: Clock): Stopwatch {
   const active = new Map<Phase, number>();
-  const spentMs: Record<Phase | 'other', number> = { train: 0, grade: 0, kaggle: 0, download: 0, cut: 0, profile: 0, store: 0, other: 0 };
+  const spentMs: Record<Phase | 'other', number> = {
+    train: 0,
+    claude: 0,
+    grade: 0,
+    kaggle: 0,
+    download: 0,
+    cut: 0,
+    profile: 0,
+    store: 0,
+    other: 0,
+  };
   let lastMs = clock.monotonicMs();
   const settle = (): void => {
     const nowMs = clock.monotonicMs();
@@ -37,9 +47,10 @@ export function startStopwatch(clock: Clock): Stopwatch {
     split() {
       settle();
       const seconds = (ms: number): number => Math.round(ms) / 1000;
-      const { train, grade, kaggle, download, cut, profile, store, other } = spentMs;
+      const { train, claude, grade, kaggle, download, cut, profile, store, other } = spentMs;
       return {
         train: seconds(train),
+        claude: seconds(claude),
         grade: seconds(grade),
         kaggle: seconds(kaggle),
         download: seconds(download),

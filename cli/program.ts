@@ -120,6 +120,9 @@ function addLocalCommands(program: Command, run: Run): void {
     .option('--out <folder>', 'where the files go', 'solution')
     .option('--time-limit <seconds>', 'seconds that the agent may use', parseInteger, 600)
     .option('--threads <n>', 'CPUs for the runs', parseInteger)
+    .option('--budget-usd <dollars>', 'most dollars to spend on Claude, with a key', parseNumber, 2)
+    .option('--no-llm', 'built-in recipes only')
+    .option('--hint <text>', 'words of advice for the agent')
     .addOption(outputOption())
     .action(run(lazily(async () => (await import('./commands/solve.ts')).solveCommand)));
   program

@@ -148,8 +148,12 @@ export interface Job {
 export const ResultFile = z.object({ name: z.string(), key: z.string(), sha256: z.string(), bytes: z.int(), contentType: z.string() });
 export type ResultFile = z.infer<typeof ResultFile>;
 
-/** What the runs of an attempt took: seconds of all runs together, and the largest memory of one, in MiB. */
-export const ResourcesUsed = z.object({ runSeconds: z.number().nonnegative(), peakMemoryMib: z.number().nonnegative() });
+/** What an attempt took: seconds of all runs together, the largest memory of one in MiB, and dollars that the job has spent on Claude. */
+export const ResourcesUsed = z.object({
+  runSeconds: z.number().nonnegative(),
+  peakMemoryMib: z.number().nonnegative(),
+  llmUsd: z.number().nonnegative().default(0),
+});
 export type ResourcesUsed = z.infer<typeof ResourcesUsed>;
 
 /**

@@ -31,6 +31,7 @@ export const keys = {
   journal: (jobId: string, seq: number) => `jobs/${jobId}/journal/${padSeq(seq)}`,
   state: (jobId: string, name: string) => `jobs/${jobId}/state/${name}`,
   solution: (jobId: string, number: number, name: string) => `jobs/${jobId}/solutions/${padSeq(number)}/${name}`,
+  reply: (jobId: string, attempt: number, call: number) => `jobs/${jobId}/claude/a${attempt}-${padSeq(call)}.json`,
   result: (jobId: string, attempt: number, name: string) => `results/${jobId}/a${attempt}/${name}`,
 } as const;
 

@@ -13,6 +13,10 @@ const Environment = z.object({
   KAGGLE_AGENT_TICK_MS: z.coerce.number().int().min(50).max(600_000).default(2000),
   KAGGLE_AGENT_KAGGLE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE: z.string().min(1).optional(),
+  KAGGLE_AGENT_CLAUDE_KEY_FILE: z.string().min(1).optional(),
+  ANTHROPIC_API_KEY: z.string().min(1).optional(),
+  KAGGLE_AGENT_CLAUDE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  KAGGLE_AGENT_MODELS_FILE: z.string().min(1).optional(),
   KAGGLE_AGENT_PYTHON: z.string().min(1).optional(),
   KAGGLE_AGENT_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
@@ -27,6 +31,13 @@ export interface LocalConfig {
   /** Null = the bundled stand-in. */
   readonly kaggleApiBase: string | null;
   readonly kaggleCredentialsFile: string | null;
+  /** Where Claude's key is read: a file, or the variable itself; none = built-in recipes only. */
+  readonly claude: {
+    readonly keyFile: string | null;
+    readonly key: string | null;
+    readonly apiBase: string | null;
+    readonly modelsFile: string | null;
+  };
   readonly python: string;
   readonly logLevel: string;
 }
@@ -46,6 +57,12 @@ export function readLocalConfig(env: Readonly<Record<string, string | undefined>
     tickMs: values.KAGGLE_AGENT_TICK_MS,
     kaggleApiBase: values.KAGGLE_AGENT_KAGGLE_API_BASE ?? null,
     kaggleCredentialsFile: values.KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE ?? null,
+    claude: {
+      keyFile: values.KAGGLE_AGENT_CLAUDE_KEY_FILE === undefined ? null : resolve(values.KAGGLE_AGENT_CLAUDE_KEY_FILE),
+      key: values.ANTHROPIC_API_KEY ?? null,
+      apiBase: values.KAGGLE_AGENT_CLAUDE_API_BASE ?? null,
+      modelsFile: values.KAGGLE_AGENT_MODELS_FILE === undefined ? null : resolve(values.KAGGLE_AGENT_MODELS_FILE),
+    },
     python: values.KAGGLE_AGENT_PYTHON ?? resolve(PROJECT_DIR, '.venv/bin/python'),
     logLevel: values.KAGGLE_AGENT_LOG_LEVEL,
   };

@@ -13,6 +13,7 @@ import { isOver } from '#core/ports.ts';
 import { DEFAULT_POLICY } from '#core/attempt-policy.ts';
 import { AGENT_GRACE_MS, AGENT_LIMITS, buildAgentCommand } from '#adapters/cluster/process/agent-command.ts';
 import { openDataFolder, writeRunFile } from './data-folder.ts';
+import { prepareClaude } from './claude-key.ts';
 import { readLocalConfig } from './config.ts';
 import { startBrokers } from './brokers.ts';
 import type { BrokerFaults, LocalBrokers } from './brokers.ts';
@@ -91,6 +92,7 @@ async function assemble(config: LocalConfig, options: LocalPlaneOptions, undo: (
       signalsUrl: brokers.signals.url,
       kaggleApiBase: standIn.apiBaseUrl,
       kaggleCredentialsFile: standIn.credentialsFile,
+      claude: await prepareClaude(config, folder),
       python: config.python,
       ...(options.agent?.entry !== undefined && { entry: options.agent.entry }),
       ...(options.agent?.env !== undefined && { extraEnv: options.agent.env }),

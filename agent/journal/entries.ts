@@ -54,6 +54,15 @@ export const JournalFact = z.discriminatedUnion('type', [
     contentSha256: Sha256.nullable(),
   }),
   z.object({ type: z.literal('settled'), id: z.string(), usd: z.number().nonnegative(), outcome: z.string() }),
+  /** An answer of Claude, stored before anybody acts on it; `call` counts the questions of the job. */
+  z.object({
+    type: z.literal('replied'),
+    call: z.int().positive(),
+    role: z.string(),
+    requestSha256: Sha256,
+    key: z.string(),
+    sha256: Sha256,
+  }),
   z.object({ type: z.literal('note'), text: z.string() }),
   z.object({
     type: z.literal('attempt-ended'),

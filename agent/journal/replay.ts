@@ -33,6 +33,9 @@ export interface Reservation {
 /** What was written when a solution was begun. */
 export type StartedSolution = Extract<JournalEntry['fact'], { type: 'solution-started' }>;
 
+/** Where an answer of Claude is, and to what. */
+export type StoredReply = Extract<JournalEntry['fact'], { type: 'replied' }>;
+
 /** The state that a journal means. */
 export interface JournalState {
   readonly task: FixedTask | null;
@@ -44,6 +47,8 @@ export interface JournalState {
   /** How many attempts died while they ran this solution: one that ends attempts again and again is not run any more. */
   readonly deaths: ReadonlyMap<number, number>;
   readonly reservations: ReadonlyMap<string, Reservation>;
+  /** Stored answers of Claude by the number of the question. */
+  readonly replies: ReadonlyMap<number, StoredReply>;
   readonly spentUsd: number;
   readonly usedSeconds: number;
 }
@@ -56,6 +61,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const reservations = new Map<string, Reservation>();
   const elapsedByAttempt = new Map<number, number>();
   const deaths = new Map<number, number>();
+  const replies = new Map<number, StoredReply>();
   let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
@@ -69,6 +75,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       task = fact;
       finished.clear();
       started.clear();
+      replies.clear();
     } else if (fact.type === 'solution-started') {
       started.set(fact.number, fact);
       open.add(fact.number);
@@ -76,6 +83,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
     } else if (fact.type === 'solution-finished') {
       finished.set(fact.report.number, fact);
       open.delete(fact.report.number);
+    } else if (fact.type === 'replied') {
+      replies.set(fact.call, fact);
     } else if (fact.type === 'reserved') {
       reservations.set(fact.id, { ...fact, open: true, outcome: null });
     } else if (fact.type === 'settled') {
@@ -87,5 +96,5 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, deaths, reservations, spentUsd, usedSeconds };
+  return { task, finished, nextNumber, started, deaths, reservations, replies, spentUsd, usedSeconds };
 }

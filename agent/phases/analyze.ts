@@ -28,12 +28,16 @@ export async function analyze(run: RunContext): Promise<Analysis> {
   const competition = await callKaggle(run, 'reading the competition', () => run.kaggle.getCompetition(slug, { signal: run.signal }));
   const pages = await callKaggle(run, 'reading its pages', () => run.kaggle.getPages(slug, { signal: run.signal }));
   run.log.info(`competition: ${competition.title} (${competition.slug})`);
+  const description = pages
+    .map((page) => `# ${page.name}\n${page.content}`)
+    .join('\n\n')
+    .slice(0, MAX_DESCRIPTION_CHARS);
   const data = await run.stopwatch.measure('download', () => fetchData(run));
   run.voice.update({ message: 'looking at the data' });
   const before = run.earlier.task;
   const same = before !== null && sameData(before.data, data.files);
   if (before !== null && !same) note(run, "The competition's files changed since the attempt before: its solutions are set aside.");
-  const fixed = same && before !== null ? before : await profileTask(run, { competition, pages, data });
+  const fixed = same && before !== null ? before : await profileTask(run, { competition, pages, description, data });
   const seed = before?.seed ?? run.spec.seed;
   const setUp = { data_dir: data.dir, work_dir: join(run.workDir, 'harness'), profile: fixed.profile, metric: fixed.metric, seed };
   await run.stopwatch.measure('profile', () => callHarness(run, 'fix_task', setUp));
@@ -42,7 +46,17 @@ export async function analyze(run: RunContext): Promise<Analysis> {
   );
   const foldHash = await hashFolds(folds);
   const resumable = same && before?.foldHash === foldHash && before.foldCount === folds.fold_count;
-  const task: Task = { ...fixed, seed, folds, foldCount: folds.fold_count, foldHash, data: data.files, competition, dataDir: data.dir };
+  const task: Task = {
+    ...fixed,
+    seed,
+    folds,
+    foldCount: folds.fold_count,
+    foldHash,
+    data: data.files,
+    competition,
+    dataDir: data.dir,
+    description,
+  };
   if (!resumable) await writeTask(run, task);
   describeTask(run, task);
   return { task, resumable };
@@ -50,14 +64,10 @@ export async function analyze(run: RunContext): Promise<Analysis> {
 
 async function profileTask(
   run: RunContext,
-  found: { competition: Competition; pages: CompetitionPage[]; data: CompetitionData },
+  found: { competition: Competition; pages: CompetitionPage[]; description: string; data: CompetitionData },
 ): Promise<{ profile: TaskProfile; metric: FixedMetric }> {
-  const { competition, pages, data } = found;
+  const { competition, pages, description, data } = found;
   const { metric: named, asked } = findMetric({ apiMetric: competition.evaluationMetric, pages });
-  const description = pages
-    .map((page) => `# ${page.name}\n${page.content}`)
-    .join('\n\n')
-    .slice(0, MAX_DESCRIPTION_CHARS);
   const profile = await run.stopwatch.measure('profile', () =>
     callHarness(run, 'profile', {
       data_dir: data.dir,

@@ -8,6 +8,7 @@ import { gradeSolution } from '../search/grade-solution.ts';
 import { considerBest, finishFailed, startSolution } from '../search/search.ts';
 import { isImprovement, isSuspect } from '../search/scoreboard.ts';
 import { probeFinalist } from './verify.ts';
+import { explore } from './explore.ts';
 import { tryStacks } from './stack.ts';
 import { runFolds } from '../search/run-folds.ts';
 import { storeSolutionFile } from '../search/keep.ts';
@@ -34,6 +35,7 @@ export async function execute(run: RunContext, task: Task, search: Search, plan:
 export async function executeSafely(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
   try {
     await execute(run, task, search, plan);
+    await explore(run, task, search);
     await tryStacks(run, task, search);
   } catch (error) {
     if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds || search.keeper.best === null) throw error;
@@ -61,7 +63,7 @@ async function trySolution(run: RunContext, task: Task, search: Search, planned:
   const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
   const program = { number, path: recipe.program, params: recipe.params };
   const outcome = await gradeSolution(run, search, draft, () => runFolds(run, task, { ...program, isFirstModel }));
-  if (outcome === null) return;
+  if (outcome.kind === 'failed') return;
   let { graded } = outcome;
   search.programs.set(number, { ...program, isGenerated, slowestFoldS: outcome.folds.slowestFoldS });
   const wouldBeBest = !isSuspect(graded) && isImprovement(task.metric, graded, search.keeper.best?.solution ?? null);

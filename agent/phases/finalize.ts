@@ -14,6 +14,7 @@ import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
 import { nameSubmission } from '../report/plain-csv.ts';
 import { considerStacks } from './stack.ts';
+import { readProgram } from '../search/program-files.ts';
 import { submitToKaggle } from './submit.ts';
 import { verifyFinalists } from './verify.ts';
 import { writeEvidence } from '../report/evidence.ts';
@@ -110,8 +111,8 @@ async function readBestProgram(run: RunContext, search: Search): Promise<Uint8Ar
   const best = search.keeper.best?.solution;
   const heaviest = search.weights.toSorted((left, right) => right.weight - left.weight)[0];
   const number = best?.kind === 'blend' ? heaviest?.solution : best?.number;
-  const key = number === undefined ? null : (search.board.reports.get(number)?.codeKey ?? null);
-  return key === null ? null : retryUnavailable(() => run.store.readObject(key, 16 * 1024 * 1024));
+  const report = number === undefined ? undefined : search.board.reports.get(number);
+  return report === undefined ? null : readProgram(run, report);
 }
 
 async function uploadFile(run: RunContext, { name, path, contentType }: ResultFile): Promise<ManifestFile> {

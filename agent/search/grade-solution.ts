@@ -7,13 +7,18 @@ import { callHarness } from '../context.ts';
 import { HarnessFailure } from '../harness-port.ts';
 import { finishFailed, finishGraded } from './search.ts';
 
-/** Lets `work` run a solution's folds, has it graded, and keeps what came of it. Null when it failed: that is kept, too. */
+/** What came of a solution's runs. */
+export type GradedOutcome =
+  | { readonly kind: 'graded'; readonly graded: GradedSolution; readonly folds: FoldsOutcome }
+  | { readonly kind: 'failed'; readonly failure: string; readonly log: string };
+
+/** Lets `work` run a solution's folds, has it graded, and keeps what came of it; that it failed is kept, too. */
 export async function gradeSolution(
   run: RunContext,
   search: Search,
   draft: SolutionDraft,
   work: () => Promise<FoldsOutcome>,
-): Promise<{ readonly graded: GradedSolution; readonly folds: FoldsOutcome } | null> {
+): Promise<GradedOutcome> {
   const startS = run.deadline.elapsedS();
   const seconds = () => run.deadline.elapsedS() - startS;
   let folds: FoldsOutcome;
@@ -23,14 +28,16 @@ export async function gradeSolution(
     const { failure, log } = folds;
     if (failure !== null) {
       await finishFailed(run, search, draft, { failure, seconds: seconds(), log });
-      return null;
+      return { kind: 'failed', failure, log };
     }
     evaluation = await run.stopwatch.measure('grade', () => callHarness(run, 'finish_solution', { solution: draft.number }));
   } catch (error) {
     // A refusal or a bug while grading one solution is that solution's failure; a harness that is gone ends the search.
     if (!(error instanceof HarnessFailure) || error.kind === 'died') throw error;
-    await finishFailed(run, search, draft, { failure: `could not be graded: ${error.message}`, seconds: seconds(), log: '' });
-    return null;
+    const failure = `could not be graded: ${error.message}`;
+    await finishFailed(run, search, draft, { failure, seconds: seconds(), log: '' });
+    return { kind: 'failed', failure, log: '' };
   }
-  return { graded: await finishGraded(run, search, draft, { evaluation, seconds: seconds(), log: folds.log, weights: [] }), folds };
+  const graded = await finishGraded(run, search, draft, { evaluation, seconds: seconds(), log: folds.log, weights: [] });
+  return { kind: 'graded', graded, folds };
 }

@@ -20,6 +20,8 @@ export interface Program {
   readonly params: Readonly<Record<string, unknown>>;
   /** Nothing but the constant has a score yet. */
   readonly isFirstModel: boolean;
+  /** Seconds that one run may take; absent = the time that is left. */
+  readonly mostRunS?: number;
 }
 
 /** What the folds of one program came to; `failure` = one line, and nothing of it counts. `trainS` = seconds of its runs. */
@@ -98,7 +100,12 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   };
   const train = async (folders: RunFolders, place: RunPlace): Promise<RunOutcome> => {
     const outcome = await run.stopwatch.measure('train', () =>
-      startRun(run, task, program.path, { place, seed: task.seed, onOutput: (chunk) => keepOutput(folders.run_id, chunk) }),
+      startRun(run, task, program.path, {
+        place,
+        seed: task.seed,
+        onOutput: (chunk) => keepOutput(folders.run_id, chunk),
+        timeoutMs: 1000 * (program.mostRunS ?? Infinity),
+      }),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;

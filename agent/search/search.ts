@@ -6,6 +6,7 @@ import type { GradedSolution, Scoreboard } from './scoreboard.ts';
 import type { MeasuredProgram } from './probe.ts';
 import type { SolutionReport } from '#core/report.ts';
 import { callHarness } from '../context.ts';
+import { readProgram, writeProgram } from './program-files.ts';
 import { createScoreboard, findBestByScore, isImprovement, isSuspect, lacksProbes, toScore } from './scoreboard.ts';
 import { formatScore, loadState, saveState, shortenReport, storeBest, storeSolutionFile } from './keep.ts';
 
@@ -38,7 +39,7 @@ async function adoptFinished(run: RunContext, search: Search): Promise<void> {
   for (const [number, { report, state }] of run.earlier.finished) {
     if (report.kind === 'blend') continue;
     if (report.state === 'failed') search.board.reports.set(number, report);
-    else if (await adoptGraded(run, search, report, state)) rememberProgram(run, search, report);
+    else if (await adoptGraded(run, search, report, state)) await rememberProgram(run, search, report);
     else run.log.warn(`solution ${number} of an earlier attempt cannot be taken over: it is run again`);
   }
   if (search.board.reports.size > 0) run.log.info(`going on with ${search.board.reports.size} finished solutions of earlier attempts`);
@@ -50,19 +51,21 @@ async function adoptGraded(run: RunContext, search: Search, report: SolutionRepo
   return evaluation !== null;
 }
 
-/** The program of a solution that an earlier attempt measured, if it is still among the candidates. */
-function rememberProgram(run: RunContext, search: Search, { number, kind, foldScores, seconds }: SolutionReport): void {
+/** The program of a solution that an earlier attempt measured: a recipe that is still there, or what Claude wrote. */
+async function rememberProgram(run: RunContext, search: Search, report: SolutionReport): Promise<void> {
+  const { number, kind, foldScores, seconds } = report;
+  if (kind === 'stack') return;
+  const slowestFoldS = seconds / Math.max(1, foldScores.length);
   const started = run.earlier.started.get(number)?.program;
   const recipe = run.recipes.find(({ name, sha256 }) => name === started?.recipe && sha256 === started.sha256);
-  if (recipe === undefined || kind === 'stack') return;
-  const slowestFoldS = seconds / Math.max(1, foldScores.length);
-  search.programs.set(number, {
-    number,
-    path: recipe.program,
-    params: recipe.params,
-    isGenerated: recipe.origin === 'generated',
-    slowestFoldS,
-  });
+  if (recipe !== undefined) {
+    const { program: path, params, origin } = recipe;
+    search.programs.set(number, { number, path, params, isGenerated: origin === 'generated', slowestFoldS });
+    return;
+  }
+  const code = kind === 'generated' ? await readProgram(run, report) : null;
+  if (code === null) return;
+  search.programs.set(number, { number, path: await writeProgram(run, number, code), params: {}, isGenerated: true, slowestFoldS });
 }
 
 /** The number of a solution that was not planned. */

@@ -2,6 +2,8 @@ import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { solveLocally } from '#agent/solve.ts';
+import type { SolveOptions } from '#agent/solve.ts';
+import { readModels } from '#agent/budget/read-models.ts';
 import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
 import { createDirectoryStore } from '#adapters/storage/directory.ts';
 import { createKaggleClient } from '#adapters/kaggle/client.ts';
@@ -10,6 +12,7 @@ import type { ArtifactStore } from '#core/ports.ts';
 import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
 import { parseCompetitionRef } from '#core/kaggle.ts';
+import { readClaudeKey } from '#local/claude-key.ts';
 import { readKaggleCredentials } from '#local/credentials.ts';
 import { listBundledCompetitions } from '#local/bundled.ts';
 import { PROJECT_DIR } from '#local/config.ts';
@@ -22,6 +25,9 @@ interface SolveFlags extends OutputFlag, TaskFlags {
   readonly out: string;
   readonly timeLimit: number;
   readonly threads?: number;
+  readonly budgetUsd: number;
+  readonly llm: boolean;
+  readonly hint?: string;
 }
 
 /** `solve`: the agent alone, on a folder of files, a bundled competition or Kaggle itself; its files land in one folder. */
@@ -42,6 +48,8 @@ export async function solveCommand(context: CommandContext, competition: string,
       cpuMillis: (flags.threads ?? availableParallelism()) * 1000,
       memoryMib: Math.floor(totalmem() / 2 ** 21),
       submitToKaggle: false,
+      hint: flags.hint ?? null,
+      llm: await openLlm(context.env, flags),
       task: {
         shape: flags.shape ?? null,
         groupColumn: flags.groupColumn ?? null,
@@ -65,6 +73,16 @@ export async function solveCommand(context: CommandContext, competition: string,
     line.close();
     await rm(storeDir, { recursive: true, force: true });
   }
+}
+
+/** Claude, where there is a key and nobody said no. Its SDK is loaded only then. */
+async function openLlm(env: CommandContext['env'], flags: SolveFlags): Promise<SolveOptions['llm']> {
+  const apiKey = flags.llm ? await readClaudeKey(env) : null;
+  if (apiKey === null || flags.budgetUsd <= 0) return null;
+  const { createClaude } = await import('#adapters/claude/client.ts');
+  const baseUrl = env['KAGGLE_AGENT_CLAUDE_API_BASE'];
+  const client = createClaude(baseUrl === undefined ? { apiKey } : { apiKey, baseUrl });
+  return { model: { client, table: readModels(env['KAGGLE_AGENT_MODELS_FILE']) }, budgetUsd: flags.budgetUsd };
 }
 
 /** A folder, else a bundled competition, else Kaggle with the credentials of the environment. */

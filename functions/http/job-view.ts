@@ -78,7 +78,9 @@ export function buildJobView(job: Job): JobView {
 }
 
 function describeUse(used: ResourcesUsed | null): Record<string, string> {
-  return used === null ? {} : { memory: formatMemory(used.peakMemoryMib), run_seconds: String(used.runSeconds) };
+  if (used === null) return {};
+  const llm: Record<string, string> = used.llmUsd > 0 ? { llm_usd: used.llmUsd.toFixed(4) } : {};
+  return { memory: formatMemory(used.peakMemoryMib), run_seconds: String(used.runSeconds), ...llm };
 }
 
 /** Progress in the words of the interface. */

@@ -135,9 +135,10 @@ export function createScriptedHarness(
     }),
     check_program: () => ({ reason: null }),
     cut_probes: async () => ({ probes: [{ kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] }),
-    judge_probes: ({ solution }) => {
+    judge_probes: ({ solution, generated }) => {
       const evaluation = evaluations.get(solution) ?? finish(solution, []);
-      return { ...evaluation, checks: [{ name: 'holds with other ids and another seed', ok: true, weight: 'suspect', detail: '' }] };
+      const names = ['holds with other ids and another seed', ...(generated ? ['learns what it is given'] : [])];
+      return { ...evaluation, checks: names.map((name) => ({ name, ok: true, weight: 'suspect', detail: '' })) };
     },
     expect_score: ({ solution, candidates }) => {
       const { score = 0 } = evaluations.get(solution) ?? {};

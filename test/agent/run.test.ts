@@ -228,7 +228,7 @@ test('a refit for which the time may not suffice is left out', async (t) => {
   const manifest = await readValidManifest(store, params.spec.jobId, 1);
   t.is(manifest.quality, 'model');
   t.is(runs, 3);
-  t.deepEqual(manifest.resources, { runSeconds: 44, peakMemoryMib: 1 });
+  t.deepEqual(manifest.resources, { runSeconds: 44, peakMemoryMib: 1, llmUsd: 0 });
 });
 
 test('a time limit ends the search with the best so far, before the finalization reserve', async (t) => {

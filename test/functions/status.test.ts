@@ -106,7 +106,7 @@ test('a result from before memory and seconds were measured is shown without the
   // The ledger gives rows as they were written.
   const asWritten: JobResult = JSON.parse(JSON.stringify({ ...measured, resources: undefined }));
   t.deepEqual(buildJobView({ ...job, result: asWritten }).resources_used, {});
-  const resources = { runSeconds: 12.3, peakMemoryMib: 812 };
+  const resources = { runSeconds: 12.3, peakMemoryMib: 812, llmUsd: 0.5 };
   t.deepEqual(buildJobView({ ...job, result: { ...measured, resources } }).resources_used, { memory: '812Mi', run_seconds: '12.3' });
 });
 

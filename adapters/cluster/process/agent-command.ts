@@ -9,6 +9,7 @@ export interface AgentSettings {
   readonly signalsUrl: string;
   readonly kaggleApiBase: string | null;
   readonly kaggleCredentialsFile: string | null;
+  readonly claude?: { readonly keyFile: string; readonly apiBase: string | null; readonly modelsFile: string | null } | null;
   readonly python: string | null;
   /** Program that replaces the agent: tests run a stub. */
   readonly entry?: string;
@@ -38,7 +39,17 @@ export function buildAgentCommand(settings: AgentSettings): (order: RunOrder, pl
       ...(settings.kaggleApiBase !== null && { KAGGLE_AGENT_KAGGLE_API_BASE: settings.kaggleApiBase }),
       ...(settings.python !== null && { KAGGLE_AGENT_PYTHON: settings.python }),
       ...(settings.kaggleCredentialsFile !== null && { KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE: settings.kaggleCredentialsFile }),
+      ...describeClaude(settings.claude ?? null),
       ...settings.extraEnv,
     },
   });
+}
+
+function describeClaude(claude: NonNullable<AgentSettings['claude']> | null): Record<string, string> {
+  if (claude === null) return {};
+  return {
+    KAGGLE_AGENT_CLAUDE_KEY_FILE: claude.keyFile,
+    ...(claude.apiBase !== null && { KAGGLE_AGENT_CLAUDE_API_BASE: claude.apiBase }),
+    ...(claude.modelsFile !== null && { KAGGLE_AGENT_MODELS_FILE: claude.modelsFile }),
+  };
 }

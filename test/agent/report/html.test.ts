@@ -57,7 +57,7 @@ const evidence: Evidence = {
   sandbox: 'process',
   isolation: { layers: ['limits'], generatedCode: { accepted: false, reason: HOSTILE } },
   threads: 1,
-  seconds: { train: 1, grade: 1, kaggle: 0, download: 1, cut: 1, profile: 1, store: 1, other: 1 },
+  seconds: { claude: 0, train: 1, grade: 1, kaggle: 0, download: 1, cut: 1, profile: 1, store: 1, other: 1 },
   totalSeconds: 7,
   notes: [HOSTILE],
   journal: { seq: 1, hash: 'h' },

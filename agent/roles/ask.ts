@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import type { ModelRequest } from '#core/language-model.ts';
+import type { RunContext } from '../context.ts';
+import type { CallLimits, CallOutcome } from '../budget/paid-call.ts';
+import type { BudgetLedger } from '../budget/ledger.ts';
+import type { Answer, AnswerKind } from './replies.ts';
+import { keys } from '#core/names.ts';
+import { describeIssues } from '../evaluate/describe-issues.ts';
+import { createWithRetry, retryUnavailable } from '../storing.ts';
+import { makePaidCall } from '../budget/paid-call.ts';
+import { findFault, Reply, REPLY_SCHEMA } from './replies.ts';
+import { z } from 'zod';
+
+/** A question of one role. `kinds`: the answers that it takes. */
+export interface Question {
+  readonly role: 'planner' | 'drafter' | 'improver' | 'debugger';
+  readonly strength: 'strong' | 'cheap';
+  readonly text: string;
+  readonly kinds: readonly AnswerKind[];
+  readonly maxTokens: number;
+}
+
+/** What came of a question: an answer of a kind that it takes; `failed` = none came of this one; `closed` = none will come any more. */
+const Outcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('answer'), answer: Reply.shape.answer }),
+  z.object({ kind: z.literal('failed'), reason: z.string() }),
+  z.object({ kind: z.literal('closed'), reason: z.string() }),
+]);
+export type Outcome = z.infer<typeof Outcome>;
+
+/** Asks Claude, one question after the other. */
+export interface Asker {
+  ask(question: Question): Promise<Outcome>;
+  /** Questions that were answered in this attempt, not read from an earlier one. */
+  calls(): number;
+}
+
+const MOST_STORED_BYTES = 1024 * 1024;
+
+/**
+ * An asker whose answers are stored before anybody acts on them: a later attempt that asks the same questions in the same order reads them
+ * instead of paying again. `system`: what every question comes after.
+ */
+export function createAsker(run: RunContext, ledger: BudgetLedger, system: readonly string[], limits: CallLimits): Asker {
+  let index = 0;
+  let calls = 0;
+  let isReplaying = true;
+  return {
+    calls: () => calls,
+    async ask(question) {
+      index += 1;
+      const request = writeRequest(run, system, question);
+      const requestSha256 = hash(JSON.stringify(request));
+      const stored = isReplaying ? await readStored(run, index, requestSha256) : null;
+      if (stored !== null) return stored;
+      // From here on it goes another way than the attempt before.
+      isReplaying = false;
+      const outcome = await askNow(run, ledger, request, question, limits);
+      calls += 1;
+      if (outcome.kind !== 'closed') await store(run, index, question.role, requestSha256, outcome);
+      return outcome;
+    },
+  };
+}
+
+function writeRequest(run: RunContext, system: readonly string[], question: Question): ModelRequest {
+  const { table } = needModel(run);
+  return {
+    model: table[question.strength],
+    system,
+    user: `${question.text}\n\nAnswer with one of these kinds: ${question.kinds.join(', ')}.`,
+    maxTokens: question.maxTokens,
+    effort: question.strength === 'strong' ? 'medium' : 'low',
+    schema: REPLY_SCHEMA,
+    keepFor: '1h',
+  };
+}
+
+function needModel(run: RunContext) {
+  if (run.model === null) throw new Error('there is no language model to be asked');
+  return run.model;
+}
+
+async function askNow(
+  run: RunContext,
+  ledger: BudgetLedger,
+  request: ModelRequest,
+  question: Question,
+  limits: CallLimits,
+): Promise<Outcome> {
+  const { client, table } = needModel(run);
+  const price = table.prices[request.model];
+  if (price === undefined) throw new Error(`${request.model} has no price`);
+  const parts = { model: client, ledger, price };
+  const first = readOutcome(await run.stopwatch.measure('claude', () => makePaidCall(parts, request, limits)), question.kinds);
+  if (first.kind !== 'wrong') return first;
+  run.log.info(`Claude (${question.role}) answered wrongly: ${first.fault}`);
+  // One turn to put it right, in the same question: what came is not shown again.
+  const again = { ...request, user: `${request.user}\n\nAn earlier answer was refused: ${first.fault}. Answer anew, and completely.` };
+  const second = readOutcome(await run.stopwatch.measure('claude', () => makePaidCall(parts, again, limits)), question.kinds);
+  return second.kind === 'wrong' ? { kind: 'failed', reason: `Claude answered wrongly twice: ${second.fault}`.slice(0, 500) } : second;
+}
+
+type Read = Outcome | { readonly kind: 'wrong'; readonly fault: string };
+
+/** A reply that is cut off or of another form is no answer, and nothing of it is used. */
+function readOutcome(outcome: CallOutcome, kinds: readonly AnswerKind[]): Read {
+  if (outcome.kind !== 'reply') return outcome;
+  const { text, end } = outcome.reply;
+  if (end === 'refused') return { kind: 'failed', reason: 'Claude refused to answer' };
+  if (end === 'cut') return { kind: 'wrong', fault: 'it was cut off; be shorter' };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: 'wrong', fault: 'it is no JSON' };
+  }
+  const parsed = Reply.safeParse(value);
+  if (!parsed.success) return { kind: 'wrong', fault: describeIssues(parsed.error).slice(0, 500) };
+  const answer: Answer = parsed.data.answer;
+  if (!kinds.includes(answer.kind)) return { kind: 'wrong', fault: `its kind is ${answer.kind}, not ${kinds.join(' or ')}` };
+  const fault = findFault(answer);
+  return fault === null ? { kind: 'answer', answer } : { kind: 'wrong', fault };
+}
+
+async function readStored(run: RunContext, index: number, requestSha256: string): Promise<Outcome | null> {
+  const known = run.earlier.replies.get(index);
+  if (known === undefined || known.requestSha256 !== requestSha256) return null;
+  const bytes = await retryUnavailable(() => run.store.readObject(known.key, MOST_STORED_BYTES));
+  if (bytes === null || hash(bytes) !== known.sha256) return null;
+  return Outcome.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+}
+
+async function store(run: RunContext, index: number, role: Question['role'], requestSha256: string, outcome: Outcome): Promise<void> {
+  const body = JSON.stringify(outcome);
+  const key = keys.reply(run.spec.jobId, run.spec.attempt, index);
+  await run.stopwatch.measure('store', () => createWithRetry(run.store, { key, body, contentType: 'application/json' }));
+  await run.journal.append({ type: 'replied', call: index, role, requestSha256, key, sha256: hash(body) });
+}
+
+function hash(bytes: string | Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,15 @@
+import { cleanText } from '../log.ts';
+
+/**
+ * Text that comes from outside (a competition's pages, its columns and cells, what a program printed) as a part of a prompt: cut, without
+ * control characters, between markers that it cannot close. The rules say that nothing between them is an instruction.
+ */
+export function fence(name: string, text: string, maxChars: number): string {
+  const lines = text
+    .split('\n')
+    .map((line) => cleanText(line))
+    .join('\n')
+    .replaceAll(/<(\/?)data/gi, '<$1 data');
+  const cut = lines.length > maxChars ? `${lines.slice(0, maxChars)}\n[${lines.length - maxChars} characters more]` : lines;
+  return `<data name="${name}">\n${cut}\n</data>`;
+}

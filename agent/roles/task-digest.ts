@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RunContext, Task } from '../context.ts';
+import { fence } from './fence.ts';
+
+const MAX_COLUMN_CHARS = 4_000;
+const MAX_PREVIEW_CHARS = 3_000;
+const MAX_PAGE_CHARS = 3_000;
+const PREVIEW_ROWS = 4;
+
+/** What Claude is told of the task: the same bytes in every call of a job, at most about 3,000 tokens. */
+export async function writeTaskDigest(run: RunContext, task: Task, description: string): Promise<string> {
+  const { profile, metric, folds } = task;
+  const { resources } = run.spec;
+  const targets = profile.targets.map(({ name, type, classes }) => ({ name, type, classes: classes?.slice(0, 30) ?? null }));
+  const facts = [
+    `Metric: ${metric.id}, ${metric.direction}${metric.k === null ? '' : `, at ${metric.k}`}.`,
+    `Rows: ${profile.train_rows} to learn from, ${profile.test_rows} to answer in the end; ${folds.fold_count} folds by ${profile.shape}.`,
+    `A run has ${Math.max(1, Math.floor(run.threads / run.foldsAtOnce))} thread(s) and about ${resources.memoryMib} MiB.`,
+    `Packages: ${describePackages(run)}.`,
+  ];
+  const columns = Object.entries(profile.column_types)
+    .map(([name, type]) => `${name}: ${type}${profile.id_columns.includes(name) ? ' (an id)' : ''}`)
+    .join('\n');
+  const beside = profile.tables
+    .filter(({ given }) => given !== 'withheld')
+    .map(({ name, rows, key, relation }) => `${name}: ${rows} rows, joined by ${key.join(', ')} (${relation})`)
+    .join('\n');
+  return [
+    '# The task',
+    ...facts,
+    fence('targets', JSON.stringify(targets), MAX_COLUMN_CHARS),
+    fence('columns', columns, MAX_COLUMN_CHARS),
+    ...(beside === '' ? [] : [fence('tables beside', beside, MAX_COLUMN_CHARS)]),
+    fence('first rows of TRAIN/train.csv', await readPreview(task), MAX_PREVIEW_CHARS),
+    ...(description.trim() === '' ? [] : [fence("from the competition's pages", description.trim(), MAX_PAGE_CHARS)]),
+    ...(run.spec.hint === null ? [] : [fence('a hint of the person who started this job', run.spec.hint, MAX_PAGE_CHARS)]),
+  ].join('\n');
+}
+
+function describePackages({ versions }: RunContext): string {
+  const { python, ...packages } = versions;
+  delete packages['node'];
+  const named = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
+  return `Python ${python ?? '3'}, ${named.join(', ')}`;
+}
+
+/** The same rows for every job of the task: those that the first fold learns from. */
+async function readPreview(task: Task): Promise<string> {
+  const dir = task.folds.runs[0]?.train_dir;
+  if (dir === undefined) return '';
+  const text = await readFile(join(dir, 'train.csv'), 'utf8').catch(() => '');
+  return text.split('\n', PREVIEW_ROWS + 1).join('\n');
+}

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import type { RunContext, Task } from '../context.ts';
+import type { GradedSolution } from './scoreboard.ts';
+import type { Search } from './search.ts';
+import type { SolutionReport } from '#core/report.ts';
+import { probeFinalist } from '../phases/verify.ts';
+import { callHarness } from '../context.ts';
+import { retryUnavailable } from '../storing.ts';
+import { gradeSolution } from './grade-solution.ts';
+import { storeSolutionFile } from './keep.ts';
+import { writeProgram } from './program-files.ts';
+import { runFolds } from './run-folds.ts';
+import { isImprovement, isSuspect } from './scoreboard.ts';
+import { considerBest, finishFailed, nextNumber, startSolution } from './search.ts';
+import { chooseRunsAtOnce } from './start-run.ts';
+
+/** A program that Claude wrote. */
+export interface WrittenProgram {
+  readonly title: string;
+  readonly code: string;
+  readonly parents: readonly number[];
+}
+
+/** What came of it; `said` = the last of what it printed, for a failed one. */
+export type ProgramOutcome =
+  | { readonly kind: 'graded'; readonly graded: GradedSolution; readonly improved: boolean }
+  | { readonly kind: 'failed'; readonly number: number; readonly failure: string; readonly said: string };
+
+const MOST_DEATHS = 2;
+const MOST_SAID_CHARS = 3_500;
+const MOST_LOG_BYTES = 4 * 1024 * 1024;
+/** One program may take this share of the time that training has left, and each of its runs at least so many seconds. */
+const SHARE = 1 / 3;
+const LEAST_RUN_S = 20;
+
+/**
+ * Runs a program over all folds as a solution, probes it if it would be the best, and considers it. One that an earlier attempt began keeps its
+ * number; one that it finished is not run again.
+ */
+export async function tryProgram(run: RunContext, task: Task, search: Search, written: WrittenProgram): Promise<ProgramOutcome> {
+  const sha256 = createHash('sha256').update(written.code).digest('hex');
+  const known = [...run.earlier.started.values()].find((started) => started.kind === 'generated' && started.program?.sha256 === sha256);
+  const before = known === undefined ? undefined : search.board.reports.get(known.number);
+  if (before !== undefined) return recall(run, search, before);
+  const number = known?.number ?? nextNumber(run, search);
+  const { title, code, parents } = written;
+  const codeKey = await storeSolutionFile(run, number, 'solution.py', code);
+  const draft = await startSolution(
+    run,
+    search,
+    { number, title, kind: 'generated', parents: [...parents], codeKey },
+    { recipe: `generated-${number}`, sha256, params: {} },
+  );
+  const path = await writeProgram(run, number, code);
+  const refusal = await refuse(run, number, path);
+  if (refusal !== null) {
+    await finishFailed(run, search, draft, { failure: refusal, seconds: 0, log: '' });
+    return { kind: 'failed', number, failure: refusal, said: '' };
+  }
+  const best = search.keeper.best?.solution ?? null;
+  const rounds = Math.ceil(task.folds.runs.length / chooseRunsAtOnce(run, task));
+  const mostRunS = Math.max(LEAST_RUN_S, (SHARE * run.deadline.workS()) / rounds);
+  const program = { number, path, params: {} };
+  const outcome = await gradeSolution(run, search, draft, () => runFolds(run, task, { ...program, isFirstModel: false, mostRunS }));
+  if (outcome.kind === 'failed') return { kind: 'failed', number, failure: outcome.failure, said: cutSaid(outcome.log) };
+  search.programs.set(number, { ...program, isGenerated: true, slowestFoldS: outcome.folds.slowestFoldS });
+  let { graded } = outcome;
+  if (!isSuspect(graded) && isImprovement(task.metric, graded, best)) graded = await probeFinalist(run, task, search, graded);
+  await considerBest(run, task, search, graded);
+  return { kind: 'graded', graded, improved: search.keeper.best?.solution.number === number };
+}
+
+async function refuse(run: RunContext, number: number, path: string): Promise<string | null> {
+  const deaths = run.earlier.deaths.get(number) ?? 0;
+  if (deaths >= MOST_DEATHS) return `${deaths} attempts ended while it ran: it is not run again`;
+  const { reason } = await callHarness(run, 'check_program', { path });
+  return reason === null ? null : `the program is refused: ${reason}`;
+}
+
+/** What an earlier attempt made of the same program. */
+async function recall(run: RunContext, search: Search, report: SolutionReport): Promise<ProgramOutcome> {
+  const graded = search.board.graded.get(report.number);
+  if (graded !== undefined) return { kind: 'graded', graded, improved: search.keeper.best?.solution.number === report.number };
+  const { logKey } = report;
+  const bytes = logKey === null ? null : await retryUnavailable(() => run.store.readObject(logKey, MOST_LOG_BYTES));
+  const said = cutSaid(bytes === null ? '' : Buffer.from(bytes).toString('utf8'));
+  return { kind: 'failed', number: report.number, failure: report.failure ?? 'unknown', said };
+}
+
+function cutSaid(log: string): string {
+  return log.slice(-MOST_SAID_CHARS);
+}

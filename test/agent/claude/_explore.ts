@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { AgentParams } from '#agent/run.ts';
+import type { Manifest } from '#core/report.ts';
+import type { ModelTable } from '#agent/budget/prices.ts';
+import type { JournalEntry } from '#agent/journal/entries.ts';
+import type { RunOutcome, SolutionRun } from '#agent/sandbox/sandbox.ts';
+import { createClaude } from '#adapters/claude/client.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { readSegments } from '#agent/journal/journal.ts';
+import { runAgent } from '#agent/run.ts';
+import { verifyJournal } from '#agent/journal/chain.ts';
+import { API_KEY } from '#test/claude-server/server.ts';
+import type { ClaudeServer } from '#test/claude-server/server.ts';
+import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes, makeSpec } from '#test/_support/agent-parts.ts';
+import type { OnCall } from '#test/_support/agent-parts.ts';
+import { makeStore, readValidManifest } from '#test/_support/agent-store.ts';
+
+export const MODELS: ModelTable = {
+  strong: 'claude-strong',
+  cheap: 'claude-cheap',
+  prices: {
+    'claude-strong': { rates: { input: 2, cacheWrite5m: 2.5, cacheWrite1h: 4, cacheRead: 0.1, output: 10 }, longPrompt: null },
+    'claude-cheap': { rates: { input: 0.1, cacheWrite5m: 0.125, cacheWrite1h: 0.2, cacheRead: 0.01, output: 0.5 }, longPrompt: null },
+  },
+};
+
+/** A program of Claude's in these tests: the sandbox answers with its score, or fails as it says. Lower is better; the recipes' blend has 2.75. */
+export function program(score: number, change: { readonly title?: string; readonly family?: string; readonly fails?: string } = {}) {
+  const { title = `scores ${score}`, family = `family ${score}`, fails } = change;
+  const code = `# writes scores.csv\nSCORE = ${score}\n${fails === undefined ? '' : `FAILS = "${fails}"\n`}`;
+  return { answer: { kind: 'program', title, hypothesis: 'it helps', family, code } };
+}
+
+/** A plan of ideas for drafts, or for improvements. */
+export function plan(kind: 'draft' | 'improve', ...titles: readonly string[]) {
+  const ideas = titles.map((title) => ({ title, hypothesis: 'it helps', family: title, kind, expected_gain: 0.1, relative_cost: 1 }));
+  return { answer: { kind: 'plan', ideas } };
+}
+
+export const NOTHING = { answer: { kind: 'nothing', reason: 'no more ideas' } };
+
+/** Runs programs as their text says: `SCORE`, or `FAILS`. */
+async function runWritten(order: SolutionRun): Promise<RunOutcome | null> {
+  const text = await readFile(order.program, 'utf8');
+  const score = /^SCORE = (.*)$/m.exec(text)?.[1];
+  if (score === undefined) return null;
+  const failure = /^FAILS = "(.*)"$/m.exec(text)?.[1];
+  const outcome = { exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
+  if (failure !== undefined) {
+    order.onOutput(`Traceback: ${failure}\n`);
+    return { ...outcome, exitClass: 'crashed', exitCode: 1, tail: `Traceback: ${failure}` };
+  }
+  await writeFile(join(order.outDir, 'score.txt'), score);
+  return { ...outcome, exitClass: 'ok' };
+}
+
+export interface ExploreOptions {
+  readonly budgetUsd?: number;
+  readonly accepted?: boolean;
+  readonly onCall?: OnCall;
+  readonly remainingS?: number;
+  readonly llm?: 'auto' | 'off';
+  readonly apiKey?: string;
+}
+
+/** An attempt with two recipes (5 and 3) and Claude at the scripted server. */
+export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, options: ExploreOptions = {}): Promise<AgentParams> {
+  const { dir, store } = await makeStore(t);
+  const { budgetUsd = 5, accepted = true, onCall, remainingS = 120, llm = 'auto', apiKey = API_KEY } = options;
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), runWritten);
+  return makeAgentParams(dir, store, {
+    spec: makeSpec({ budgetUsd, llm, remainingS }),
+    recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
+    sandbox: { ...sandbox, generatedCode: accepted ? { accepted: true } : { accepted: false, reason: 'the self-test failed' } },
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall),
+    model: { client: createClaude({ apiKey, baseUrl: server.url }), table: MODELS },
+  });
+}
+
+/** Runs the attempt to its end. */
+export async function finish(t: ExecutionContext, params: AgentParams): Promise<{ manifest: Manifest; entries: readonly JournalEntry[] }> {
+  t.is(await runAgent(params), 0);
+  const { spec, store } = params;
+  const manifest = await readValidManifest(store, spec.jobId, spec.attempt);
+  return { manifest, entries: verifyJournal(await readSegments(store, spec.jobId)).entries };
+}
+
+/** The last sentence about Claude in a result. */
+export function noteOf({ notes }: Manifest): string {
+  return notes.findLast((note) => note.startsWith('Claude')) ?? '';
+}
+
+/** Solutions of a journal by number: kind, parents, end. */
+export function listSolutions(entries: readonly JournalEntry[]): string[] {
+  const found = new Map<number, string>();
+  for (const { fact } of entries) {
+    if (fact.type !== 'solution-finished') continue;
+    const { number, kind, parents, state, title } = fact.report;
+    found.set(number, `${number} ${kind}${parents.length > 0 ? ` of ${parents.join()}` : ''} ${state}: ${title}`);
+  }
+  return [...found.values()];
+}

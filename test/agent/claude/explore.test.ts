@@ -1,0 +1,223 @@
+import test from 'ava';
+import { startClaudeServer } from '#test/claude-server/server.ts';
+import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program } from './_explore.ts';
+
+const PLANNING = ['You are the planner'];
+const DRAFTING = ['You are the engineer. Write a new program'];
+const IMPROVING = ['You are the engineer. Change the program'];
+const MENDING = ['You are the debugger'];
+const json = (value: unknown) => ({ kind: 'json' as const, value });
+
+test('Claude plans, drafts, improves the best, and its program becomes the result', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, model: 'claude-strong', answer: json(plan('draft', 'neighbours', 'kernels')) },
+    { contains: [...DRAFTING, 'neighbours'], model: 'claude-strong', answer: json(program(2.5, { title: 'Neighbours' })) },
+    { contains: [...DRAFTING, 'kernels', '#3 (generated) Neighbours: 2.5, the best'], answer: json(program(2.6, { title: 'Kernels' })) },
+    { contains: PLANNING, answer: json(plan('improve', 'more neighbours')) },
+    {
+      contains: [...IMPROVING, 'SCORE = 2.5', 'more neighbours'],
+      answer: json({
+        answer: { kind: 'patch', title: 'More neighbours', hypothesis: 'h', edits: [{ find: 'SCORE = 2.5', replace: 'SCORE = 1.5' }] },
+      }),
+    },
+    { contains: [...PLANNING, '#5 (generated of #3) More neighbours: 1.5, the best'], answer: json(NOTHING) },
+    { contains: PLANNING, answer: json(NOTHING) },
+  ]);
+  const { manifest, entries } = await finish(t, await makeExplorer(t, server));
+  t.deepEqual(listSolutions(entries), [
+    '0 baseline valid: Constant baseline',
+    '1 recipe valid: Recipe 1',
+    '2 recipe valid: Recipe 2',
+    '3 generated valid: Neighbours',
+    '4 generated valid: Kernels',
+    '5 generated of 3 valid: More neighbours',
+    '6 blend of 1,2,3,4,5 valid: Blend of 5 solutions',
+  ]);
+  t.is(manifest.bestSolution, 6, 'the blend is a little better than its best member');
+  t.is(manifest.cv?.score, 1.25);
+  t.regex(noteOf(manifest), /^Claude wrote 3 programs for \$0\.\d{4} of \$5; it stopped because it had no further ideas\.$/);
+  t.true((manifest.resources?.llmUsd ?? 0) > 0);
+});
+
+test('what was spent is what the provider counted, and stays below what was set aside', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: { ...json(plan('draft', 'one')), outputTokens: 3_000 } },
+    { contains: DRAFTING, answer: { ...json(program(2)), outputTokens: 9_000 } },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { manifest, entries } = await finish(t, await makeExplorer(t, server));
+  const reserved = new Map(entries.flatMap(({ fact }) => (fact.type === 'reserved' ? [[fact.id, fact.usd]] : [])));
+  const settled = entries.flatMap(({ fact }) => (fact.type === 'settled' ? [fact] : []));
+  t.is(settled.length, 4);
+  for (const { id, usd } of settled) t.true(usd > 0 && usd <= (reserved.get(id) ?? 0));
+  const truly = server.requests.reduce((sum, { usage }) => {
+    const tokens = (name: string) => Number(usage?.[name] ?? 0);
+    const input = 2 * tokens('input_tokens') + 4 * tokens('cache_creation_input_tokens') + 0.1 * tokens('cache_read_input_tokens');
+    return sum + (input + 10 * tokens('output_tokens')) / 1e6;
+  }, 0);
+  t.true(Math.abs((manifest.resources?.llmUsd ?? 0) - truly) < 1e-5, `${manifest.resources?.llmUsd} ${truly}`);
+  const order = entries.map(({ fact }) => fact.type).filter((type) => type === 'reserved' || type === 'settled' || type === 'replied');
+  t.deepEqual(order.slice(0, 3), ['reserved', 'settled', 'replied']);
+});
+
+test('a program that fails is mended by the cheap model, which sees how it ended', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one')) },
+    { contains: DRAFTING, answer: json(program(2, { title: 'Broken', fails: 'no such column' })) },
+    {
+      contains: [...MENDING, 'no such column', 'FAILS = "no such column"'],
+      model: 'claude-cheap',
+      answer: json(program(2, { title: 'Renamed' })),
+    },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { entries } = await finish(t, await makeExplorer(t, server));
+  t.deepEqual(listSolutions(entries).slice(3, 5), ['3 generated failed: Broken', '4 generated valid: Broken']);
+});
+
+test('the same failure twice, or three repairs, end an idea', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'same', 'other')) },
+    { contains: [...DRAFTING, 'same'], answer: json(program(2, { fails: 'row 1 is wrong' })) },
+    { contains: MENDING, answer: json(program(2.1, { fails: 'row 2 is wrong' })) },
+    { contains: [...DRAFTING, 'other'], answer: json(program(2.2, { fails: 'a' })) },
+    { contains: [...MENDING, 'Traceback: a'], answer: json(program(2.3, { fails: 'b' })) },
+    { contains: [...MENDING, 'Traceback: b'], answer: json(program(2.4, { fails: 'c' })) },
+    { contains: [...MENDING, 'Traceback: c'], answer: json(program(2.5, { fails: 'd' })) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.is(manifest.cv?.score, 2.75, 'the blend of the recipes');
+});
+
+test('ideas that help nothing end the search: first a new plan, then no more', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'a', 'b', 'c', 'd')) },
+    { contains: DRAFTING, answer: json(program(7, { family: 'a' })) },
+    { contains: DRAFTING, answer: json(program(8, { family: 'b' })) },
+    { contains: DRAFTING, answer: json(program(9, { family: 'c' })) },
+    { contains: [...PLANNING, '4 behind the best'], answer: json(plan('draft', 'e', 'f', 'g')) },
+    { contains: DRAFTING, answer: json(program(7.1, { family: 'e' })) },
+    { contains: DRAFTING, answer: json(program(8.1, { family: 'f' })) },
+    { contains: DRAFTING, answer: json(program(9.1, { family: 'g' })) },
+  ]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.regex(noteOf(manifest), /6 ideas in a row made nothing better\.$/);
+});
+
+test('a family that was drafted is not drafted again', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'Nearest-neighbours')) },
+    { contains: DRAFTING, answer: json(program(2)) },
+    { contains: PLANNING, answer: json(plan('draft', 'nearest neighbours')) },
+    { contains: PLANNING, answer: json(plan('draft', 'NEAREST  NEIGHBOURS')) },
+  ]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.regex(noteOf(manifest), /it had no further ideas/);
+});
+
+for (const [title, answer, why] of [
+  ['a key that is refused', { kind: 'error', status: 403, type: 'permission_error' }, /the key is not accepted/],
+  ['an account that has to be paid', { kind: 'error', status: 402, type: 'billing_error' }, /the account has to be paid/],
+] as const) {
+  test(`${title} ends Claude at once, and the recipes go on`, async (t) => {
+    const server = await startClaudeServer(t, [{ answer }]);
+    const { manifest } = await finish(t, await makeExplorer(t, server));
+    t.regex(noteOf(manifest), why);
+    t.regex(noteOf(manifest), /^Claude wrote 0 programs for \$0\.0000 /);
+    t.is(manifest.cv?.score, 2.75);
+    t.is(server.requests.length, 1);
+  });
+}
+
+test('a key that is no key is said to be one, and shown nowhere', async (t) => {
+  const server = await startClaudeServer(t);
+  const params = await makeExplorer(t, server, { apiKey: 'sk-wrong-777' });
+  const { manifest, entries } = await finish(t, params);
+  t.regex(noteOf(manifest), /the key is not accepted/);
+  t.false(JSON.stringify([manifest, entries]).includes('sk-wrong-777'));
+});
+
+test('busy times are waited out, and a broken connection is charged in full', async (t) => {
+  const server = await startClaudeServer(t, [
+    { answer: { kind: 'error', status: 429, type: 'rate_limit_error', retryAfterS: 0.01 } },
+    { answer: { kind: 'error', status: 529, type: 'overloaded_error', retryAfterS: 0.01 } },
+    { answer: { kind: 'drop', text: '{"answer":' } },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { manifest, entries } = await finish(t, await makeExplorer(t, server));
+  const settled = entries.flatMap(({ fact }) => (fact.type === 'settled' ? [fact] : []));
+  t.deepEqual(
+    settled.map(({ outcome }) => outcome),
+    ['busy', 'busy', 'network', 'complete', 'complete'],
+  );
+  t.deepEqual([settled[0]?.usd, settled[1]?.usd], [0, 0]);
+  const reserved = entries.flatMap(({ fact }) => (fact.type === 'reserved' ? [fact] : []));
+  t.is(settled[2]?.usd, reserved[2]?.usd);
+  t.regex(noteOf(manifest), /no further ideas/);
+});
+
+test('without money for a call none is made; a budget of nothing asks nobody', async (t) => {
+  const server = await startClaudeServer(t);
+  const { manifest } = await finish(t, await makeExplorer(t, server, { budgetUsd: 0.01 }));
+  t.regex(
+    noteOf(manifest),
+    /the budget of \$0\.0100 does not allow another call: \$0\.0000 are spent or set aside, and it could cost \$0\.\d+\.$/,
+  );
+  t.is(server.requests.length, 0);
+});
+
+for (const [title, options] of [
+  ['nobody is asked where it is switched off', { llm: 'off' as const }],
+  ['nobody is asked where generated code may not run', { accepted: false }],
+] as const) {
+  test(title, async (t) => {
+    const server = await startClaudeServer(t);
+    const { manifest } = await finish(t, await makeExplorer(t, server, options));
+    t.is(noteOf(manifest), '');
+    t.is(server.requests.length, 0);
+  });
+}
+
+for (const [title, bad, fault] of [
+  ['text instead of JSON', { kind: 'text', text: 'Sure! Here is the plan.' }, 'it is no JSON'],
+  ['a missing field', json({ answer: { kind: 'plan' } }), 'ideas'],
+  ['an extra field', json({ answer: { kind: 'nothing', reason: 'r', shell: 'ls' } }), 'shell'],
+  ['a kind that is none', json({ answer: { kind: 'run', command: 'ls' } }), 'kind'],
+  ['a kind that nobody asked for', json(program(1)), 'its kind is program, not plan or nothing'],
+  ['an empty answer', { kind: 'text', text: '' }, 'it is no JSON'],
+  ['a reply that is cut', { kind: 'text', text: '{"answer":{"kind":"plan","ideas":[', stop: 'max_tokens' }, 'it was cut off'],
+  ['a tool instead of an answer', { kind: 'tool', name: 'bash', input: { command: 'ls' } }, 'it was cut off'],
+  ['a plan of too many ideas', json(plan('draft', ...Array.from({ length: 13 }, (_, i) => `i${i}`))), 'a plan has 1 to 12 ideas'],
+] as const) {
+  test(`a bad answer is asked for once more, with what was wrong: ${title}`, async (t) => {
+    const server = await startClaudeServer(t, [
+      { contains: PLANNING, answer: bad },
+      { contains: [...PLANNING, 'An earlier answer was refused', fault], answer: json(NOTHING) },
+      { contains: PLANNING, answer: json(NOTHING) },
+    ]);
+    const { manifest } = await finish(t, await makeExplorer(t, server));
+    t.regex(noteOf(manifest), /no further ideas/);
+  });
+}
+
+test('a refusal, and two bad answers, are no answer; nothing else is harmed', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: { kind: 'text', text: '', stop: 'refusal' } },
+    { contains: PLANNING, answer: { kind: 'text', text: 'no' }, times: 2 },
+  ]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.regex(noteOf(manifest), /no further ideas/);
+  t.is(manifest.cv?.score, 2.75);
+});
+
+test('code that was cut off is never run', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one')) },
+    { contains: DRAFTING, answer: { kind: 'text', text: JSON.stringify(program(0.1)), stop: 'max_tokens' }, times: 2 },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { manifest, entries } = await finish(t, await makeExplorer(t, server));
+  t.false(listSolutions(entries).some((line) => line.includes('generated')));
+  t.is(manifest.cv?.score, 2.75);
+});
