@@ -4,7 +4,7 @@ import { isMember } from '../search/scoreboard.ts';
 import type { Search } from '../search/search.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { callHarness } from '../context.ts';
-import { considerBest, finishGraded, nextNumber, startSolution } from '../search/search.ts';
+import { considerBest, finishGraded, numberOf, startSolution } from '../search/search.ts';
 
 /** Blends what was graded; the blend is one more solution, with several parents, and best only if its nested score is better. */
 export async function blendSolutions(run: RunContext, task: Task, search: Search): Promise<void> {
@@ -25,7 +25,7 @@ export async function blendSolutions(run: RunContext, task: Task, search: Search
 
 async function blend(run: RunContext, task: Task, search: Search, members: readonly GradedSolution[]): Promise<void> {
   const parents = members.map((member) => member.number);
-  const number = nextNumber(run, search);
+  const number = numberOf(run, search, { kind: 'blend', parents, recipe: null });
   const startS = run.deadline.elapsedS();
   const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'blend', { solution: number, members: parents }));
   const weights = reply.weights.filter((weight) => weight.weight > 0);

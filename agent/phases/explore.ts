@@ -17,7 +17,7 @@ import { fence } from '../roles/fence.ts';
 import { DEBUGGER, DRAFTER, IMPROVER, PLANNER } from '../roles/prompts/roles.ts';
 import { RULES } from '../roles/prompts/rules.ts';
 import { writeTaskDigest } from '../roles/task-digest.ts';
-import { compareScores, isMember } from '../search/scoreboard.ts';
+import { compareScores, isImprovement, isMember, isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import { readProgram } from '../search/program-files.ts';
 import { tryProgram } from '../search/try-program.ts';
 
@@ -39,6 +39,10 @@ interface Explored {
   readonly asker: Asker;
   readonly ideas: Idea[];
   readonly families: Set<string>;
+  /** Programs of earlier attempts that this one has not come to yet: it goes the same way again, by the stored answers. */
+  readonly hidden: Set<number>;
+  /** The best that it has come to. */
+  best: GradedSolution | null;
   programs: number;
   fruitless: number;
   /** How many were fruitless when the plan was last made anew for that. */
@@ -59,7 +63,7 @@ export async function explore(run: RunContext, task: Task, search: Search): Prom
   let reason: string;
   let explored: Explored | null = null;
   try {
-    explored = await begin(run, task, ledger);
+    explored = await begin(run, task, search, ledger);
     reason = await goOn(run, task, search, explored);
   } catch (error) {
     if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds) throw error;
@@ -71,14 +75,18 @@ export async function explore(run: RunContext, task: Task, search: Search): Prom
   addNote(run, `Claude wrote ${programs} for $${ledger.spentUsd().toFixed(4)} of $${budgetUsd}; it stopped because ${reason}.`);
 }
 
-async function begin(run: RunContext, task: Task, ledger: BudgetLedger): Promise<Explored> {
+async function begin(run: RunContext, task: Task, search: Search, ledger: BudgetLedger): Promise<Explored> {
   const system = [RULES, await writeTaskDigest(run, task, task.description)];
   const asker = createAsker(run, ledger, system, {
     signal: run.signal,
     leftS: () => leftS(run),
     whyNot: () => (run.voice.secondsSinceStored() > MOST_SILENCE_S ? 'storage does not answer: nothing is spent' : null),
   });
-  return { asker, ideas: [], families: new Set(), programs: 0, fruitless: 0, replannedAt: 0, emptyPlans: 0 };
+  const generated = [...search.board.reports.values()].filter(({ kind }) => kind === 'generated');
+  const hidden = new Set(generated.map(({ number }) => number));
+  const known = [...search.board.graded.values()].filter(({ number }) => !hidden.has(number) && !isSuspectOrUnprobed(search, number));
+  const best = known.toSorted((left, right) => compareScores(task.metric, right.score, left.score))[0] ?? null;
+  return { asker, ideas: [], families: new Set(), hidden, best, programs: 0, fruitless: 0, replannedAt: 0, emptyPlans: 0 };
 }
 
 function leftS(run: RunContext): number {
@@ -89,6 +97,7 @@ function leftS(run: RunContext): number {
 async function goOn(run: RunContext, task: Task, search: Search, explored: Explored): Promise<string> {
   for (;;) {
     throwIfStopped(run.signal);
+    if (!explored.asker.isReplaying()) explored.hidden.clear();
     if (leftS(run) <= 0) return 'its time is over';
     if (explored.programs >= MOST_PROGRAMS) return `${MOST_PROGRAMS} programs are the most`;
     if (explored.fruitless >= STOP_AFTER) return `${STOP_AFTER} ideas in a row made nothing better`;
@@ -111,7 +120,7 @@ async function nextIdea(run: RunContext, task: Task, search: Search, explored: E
   run.voice.update({ message: 'Claude is planning' });
   const share = Math.round((100 * leftS(run)) / run.deadline.limitS);
   const left = share > 50 ? 'more than half' : share > 20 ? 'less than half' : 'little';
-  const text = `${PLANNER}\n\nTime that is left: ${left} of the whole.\n\n${fence('solutions so far', writeDigest(search.board, task.metric), 8_000)}`;
+  const text = `${PLANNER}\n\nTime that is left: ${left} of the whole.\n\n${fence('solutions so far', writeDigest(search.board, task.metric, explored.hidden), 8_000)}`;
   const planned = await explored.asker.ask({
     role: 'planner',
     strength: 'strong',
@@ -141,14 +150,14 @@ function plainFamily(family: string): string {
 
 /** Writes, runs and mends one idea's program. A text = why the whole search ends. */
 async function follow(run: RunContext, task: Task, search: Search, explored: Explored, idea: Idea): Promise<string | null> {
-  const parent = idea.kind === 'improve' ? await chooseParent(run, task, search) : null;
+  const parent = idea.kind === 'improve' ? await chooseParent(run, task, search, explored.hidden) : null;
   explored.families.add(plainFamily(idea.family));
   const about = `${parent === null ? DRAFTER : IMPROVER}\n\nThe idea: ${fence('idea', `${idea.title}\n${idea.hypothesis}\n(${idea.family})`, 2_000)}`;
   const shown =
     parent === null ? '' : `\n\nThe program of solution ${parent.graded.number}, which it changes:\n<program>\n${parent.code}\n</program>`;
   const kinds: AnswerKind[] = parent === null ? ['program', 'nothing'] : ['program', 'patch', 'nothing'];
   run.voice.update({ message: `Claude is writing: ${cleanTitle(idea.title)}` });
-  const digest = fence('solutions so far', writeDigest(search.board, task.metric), 8_000);
+  const digest = fence('solutions so far', writeDigest(search.board, task.metric, explored.hidden), 8_000);
   const answered = await explored.asker.ask({
     role: parent === null ? 'drafter' : 'improver',
     strength: 'strong',
@@ -164,10 +173,8 @@ async function follow(run: RunContext, task: Task, search: Search, explored: Exp
   for (let repairs = 0; ; repairs += 1) {
     explored.programs += 1;
     const outcome = await tryProgram(run, task, search, { ...written, parents });
-    if (outcome.kind === 'graded') {
-      explored.fruitless = outcome.improved ? 0 : explored.fruitless + 1;
-      return null;
-    }
+    explored.hidden.delete(outcome.kind === 'graded' ? outcome.graded.number : outcome.number);
+    if (outcome.kind === 'graded') return count(task, search, explored, outcome.graded);
     const failure = outcome.failure.replaceAll(/\d+/g, '#');
     if (repairs >= MOST_REPAIRS || failure === failureBefore || leftS(run) <= 0) return giveUp(run, explored, idea, 'it kept failing');
     failureBefore = failure;
@@ -177,6 +184,22 @@ async function follow(run: RunContext, task: Task, search: Search, explored: Exp
     if (typeof next === 'string') return giveUp(run, explored, idea, next);
     written = { ...next, title: written.title };
   }
+}
+
+/** Whether an idea made something better. */
+function count(task: Task, search: Search, explored: Explored, graded: GradedSolution): null {
+  const counts = !isSuspectOrUnprobed(search, graded.number) && isImprovement(task.metric, graded, explored.best);
+  explored.fruitless = counts ? 0 : explored.fruitless + 1;
+  if (!counts) return null;
+  explored.replannedAt = 0;
+  explored.best = graded;
+  return null;
+}
+
+/** Nothing that could be chosen. */
+function isSuspectOrUnprobed({ board }: Search, number: number): boolean {
+  const graded = board.graded.get(number);
+  return graded === undefined || isSuspect(graded) || lacksProbes(graded);
 }
 
 function giveUp(run: RunContext, explored: Explored, idea: Idea, why: string): null {
@@ -216,9 +239,10 @@ async function chooseParent(
   run: RunContext,
   task: Task,
   search: Search,
+  hidden: ReadonlySet<number>,
 ): Promise<{ readonly graded: GradedSolution; readonly code: string } | null> {
   const byScore = [...search.board.graded.values()]
-    .filter((graded) => isMember(graded) && graded.kind === 'generated')
+    .filter((graded) => isMember(graded) && graded.kind === 'generated' && !hidden.has(graded.number))
     .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
   for (const graded of byScore) {
     const code = await readProgram(run, graded.report);

@@ -13,7 +13,7 @@ import { chooseStacks } from '../search/recipes.ts';
 import { runEach } from '../search/run-each.ts';
 import { protectFolders, runFolds } from '../search/run-folds.ts';
 import { compareScores, isImprovement, isMember, isSuspect } from '../search/scoreboard.ts';
-import { makeBest, nextNumber, reviseGraded, startSolution } from '../search/search.ts';
+import { makeBest, numberOf, reviseGraded, startSolution } from '../search/search.ts';
 import { chooseRunsAtOnce } from '../search/start-run.ts';
 import { storeSolutionFile } from '../search/keep.ts';
 
@@ -113,9 +113,9 @@ async function rebuildMembers(run: RunContext, task: Task, members: readonly Mea
 }
 
 async function tryStack(run: RunContext, task: Task, search: Search, recipe: Recipe, members: readonly MeasuredProgram[]): Promise<void> {
-  const number = nextNumber(run, search);
   const parents = members.map((member) => member.number);
   const { name, sha256, params, title, program: path } = recipe;
+  const number = numberOf(run, search, { kind: 'stack', parents, recipe: name });
   const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(path));
   const program = { recipe: name, sha256, params: { ...params } };
   const draft = await startSolution(run, search, { number, title, kind: 'stack', parents, codeKey }, program);

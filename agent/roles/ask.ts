@@ -31,8 +31,8 @@ export type Outcome = z.infer<typeof Outcome>;
 /** Asks Claude, one question after the other. */
 export interface Asker {
   ask(question: Question): Promise<Outcome>;
-  /** Questions that were answered in this attempt, not read from an earlier one. */
-  calls(): number;
+  /** Whether answers of earlier attempts were all that was needed so far. */
+  isReplaying(): boolean;
 }
 
 const MOST_STORED_BYTES = 1024 * 1024;
@@ -43,10 +43,9 @@ const MOST_STORED_BYTES = 1024 * 1024;
  */
 export function createAsker(run: RunContext, ledger: BudgetLedger, system: readonly string[], limits: CallLimits): Asker {
   let index = 0;
-  let calls = 0;
-  let isReplaying = true;
+  let isReplaying = run.earlier.replies.size > 0;
   return {
-    calls: () => calls,
+    isReplaying: () => isReplaying,
     async ask(question) {
       index += 1;
       const request = writeRequest(run, system, question);
@@ -56,7 +55,6 @@ export function createAsker(run: RunContext, ledger: BudgetLedger, system: reado
       // From here on it goes another way than the attempt before.
       isReplaying = false;
       const outcome = await askNow(run, ledger, request, question, limits);
-      calls += 1;
       if (outcome.kind !== 'closed') await store(run, index, question.role, requestSha256, outcome);
       return outcome;
     },

@@ -9,14 +9,14 @@ const MAX_LINE_CHARS = 300;
 
 /**
  * What was tried, as the planner and the engineers read it, under a fixed length: the best and its lineage first, then failures, then the
- * others from the newest on. Made from scores alone, so that the same run gives the same text.
+ * others from the newest on. Made from scores alone, so that the same run gives the same text. `hidden`: what it does not know yet.
  */
-export function writeDigest(board: Scoreboard, metric: FixedMetric): string {
+export function writeDigest(board: Scoreboard, metric: FixedMetric, hidden: ReadonlySet<number> = new Set()): string {
   const best = [...board.graded.values()]
-    .filter(({ kind }) => kind !== 'baseline' && kind !== 'stack')
+    .filter(({ kind, number }) => kind !== 'baseline' && kind !== 'stack' && !hidden.has(number))
     .toSorted((left, right) => compareScores(metric, right.score, left.score))[0];
   const lineage = best === undefined ? new Set<number>() : listLineage(board, best.number);
-  const reports = [...board.reports.values()].filter((report) => report.state !== 'running');
+  const reports = [...board.reports.values()].filter((report) => report.state !== 'running' && !hidden.has(report.number));
   const ordered = [
     ...reports.filter(({ number }) => lineage.has(number)),
     ...reports.filter(({ number, state }) => state === 'failed' && !lineage.has(number)).toReversed(),

@@ -68,6 +68,19 @@ async function rememberProgram(run: RunContext, search: Search, report: Solution
   search.programs.set(number, { number, path: await writeProgram(run, number, code), params: {}, isGenerated: true, slowestFoldS });
 }
 
+/** The number of a solution that is made of others: the one that an earlier attempt gave to the same, else a new one. */
+export function numberOf(
+  run: RunContext,
+  search: Search,
+  made: { readonly kind: 'blend' | 'stack'; readonly parents: readonly number[]; readonly recipe: string | null },
+): number {
+  const before = [...run.earlier.started.values()].find(
+    ({ kind, parents, program }) =>
+      kind === made.kind && parents.join() === made.parents.join() && (program?.recipe ?? null) === made.recipe,
+  );
+  return before === undefined || search.board.reports.has(before.number) ? nextNumber(run, search) : before.number;
+}
+
 /** The number of a solution that was not planned. */
 export function nextNumber(run: RunContext, search: Search): number {
   return Math.max(run.earlier.nextNumber - 1, ...search.board.reports.keys()) + 1;

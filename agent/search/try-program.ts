@@ -10,7 +10,7 @@ import { gradeSolution } from './grade-solution.ts';
 import { storeSolutionFile } from './keep.ts';
 import { writeProgram } from './program-files.ts';
 import { runFolds } from './run-folds.ts';
-import { isImprovement, isSuspect } from './scoreboard.ts';
+import { isImprovement, isSuspect, lacksProbes } from './scoreboard.ts';
 import { considerBest, finishFailed, nextNumber, startSolution } from './search.ts';
 import { chooseRunsAtOnce } from './start-run.ts';
 
@@ -23,7 +23,7 @@ export interface WrittenProgram {
 
 /** What came of it; `said` = the last of what it printed, for a failed one. */
 export type ProgramOutcome =
-  | { readonly kind: 'graded'; readonly graded: GradedSolution; readonly improved: boolean }
+  | { readonly kind: 'graded'; readonly graded: GradedSolution }
   | { readonly kind: 'failed'; readonly number: number; readonly failure: string; readonly said: string };
 
 const MOST_DEATHS = 2;
@@ -41,7 +41,7 @@ export async function tryProgram(run: RunContext, task: Task, search: Search, wr
   const sha256 = createHash('sha256').update(written.code).digest('hex');
   const known = [...run.earlier.started.values()].find((started) => started.kind === 'generated' && started.program?.sha256 === sha256);
   const before = known === undefined ? undefined : search.board.reports.get(known.number);
-  if (before !== undefined) return recall(run, search, before);
+  if (before !== undefined) return recall(run, task, search, before);
   const number = known?.number ?? nextNumber(run, search);
   const { title, code, parents } = written;
   const codeKey = await storeSolutionFile(run, number, 'solution.py', code);
@@ -57,17 +57,22 @@ export async function tryProgram(run: RunContext, task: Task, search: Search, wr
     await finishFailed(run, search, draft, { failure: refusal, seconds: 0, log: '' });
     return { kind: 'failed', number, failure: refusal, said: '' };
   }
-  const best = search.keeper.best?.solution ?? null;
   const rounds = Math.ceil(task.folds.runs.length / chooseRunsAtOnce(run, task));
   const mostRunS = Math.max(LEAST_RUN_S, (SHARE * run.deadline.workS()) / rounds);
   const program = { number, path, params: {} };
   const outcome = await gradeSolution(run, search, draft, () => runFolds(run, task, { ...program, isFirstModel: false, mostRunS }));
   if (outcome.kind === 'failed') return { kind: 'failed', number, failure: outcome.failure, said: cutSaid(outcome.log) };
   search.programs.set(number, { ...program, isGenerated: true, slowestFoldS: outcome.folds.slowestFoldS });
-  let { graded } = outcome;
-  if (!isSuspect(graded) && isImprovement(task.metric, graded, best)) graded = await probeFinalist(run, task, search, graded);
-  await considerBest(run, task, search, graded);
-  return { kind: 'graded', graded, improved: search.keeper.best?.solution.number === number };
+  return judge(run, task, search, outcome.graded);
+}
+
+/** Probes a solution that would be the best, and considers it. */
+async function judge(run: RunContext, task: Task, search: Search, measured: GradedSolution): Promise<ProgramOutcome> {
+  const best = search.keeper.best?.solution ?? null;
+  const mayBeBest = !isSuspect(measured) && isImprovement(task.metric, measured, best);
+  const graded = mayBeBest && lacksProbes(measured) ? await probeFinalist(run, task, search, measured) : measured;
+  if (best?.number !== graded.number) await considerBest(run, task, search, graded);
+  return { kind: 'graded', graded };
 }
 
 async function refuse(run: RunContext, number: number, path: string): Promise<string | null> {
@@ -78,9 +83,9 @@ async function refuse(run: RunContext, number: number, path: string): Promise<st
 }
 
 /** What an earlier attempt made of the same program. */
-async function recall(run: RunContext, search: Search, report: SolutionReport): Promise<ProgramOutcome> {
+async function recall(run: RunContext, task: Task, search: Search, report: SolutionReport): Promise<ProgramOutcome> {
   const graded = search.board.graded.get(report.number);
-  if (graded !== undefined) return { kind: 'graded', graded, improved: search.keeper.best?.solution.number === report.number };
+  if (graded !== undefined) return judge(run, task, search, graded);
   const { logKey } = report;
   const bytes = logKey === null ? null : await retryUnavailable(() => run.store.readObject(logKey, MOST_LOG_BYTES));
   const said = cutSaid(bytes === null ? '' : Buffer.from(bytes).toString('utf8'));

@@ -1,0 +1,89 @@
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import type { AgentParams } from '#agent/run.ts';
+import { readSegments } from '#agent/journal/journal.ts';
+import { runAgent } from '#agent/run.ts';
+import { replayJournal } from '#agent/journal/replay.ts';
+import { verifyJournal } from '#agent/journal/chain.ts';
+import { wrapWrites } from '#agent/storing.ts';
+import { startClaudeServer } from '#test/claude-server/server.ts';
+import type { ClaudeServer } from '#test/claude-server/server.ts';
+import { finish, listSolutions, makeExplorer, NOTHING, plan, program } from './_explore.ts';
+
+/** The same answer to the same question, always. */
+function answer(user: string): unknown {
+  if (user.includes('You are the planner')) {
+    if (user.includes('More of one')) return NOTHING;
+    return user.includes('One: 2.5') ? plan('improve', 'more') : plan('draft', 'one', 'two');
+  }
+  if (user.includes('You are the debugger')) return program(2.6, { title: 'Two' });
+  if (user.includes('Change the program')) {
+    return { answer: { kind: 'patch', title: 'More of one', hypothesis: 'h', edits: [{ find: 'SCORE = 2.5', replace: 'SCORE = 1.5' }] } };
+  }
+  return user.includes('\none\n') || user.includes('>\none')
+    ? program(2.5, { title: 'One' })
+    : program(2.6, { title: 'Two', fails: 'a bug' });
+}
+
+async function startServer(t: ExecutionContext): Promise<ClaudeServer> {
+  const server = await startClaudeServer(t);
+  server.answerRest((_, user) => ({ kind: 'json', value: answer(user) }));
+  return server;
+}
+
+/** The attempt after this one, with the same storage and the same everything else. */
+function nextAttempt(params: AgentParams, again: AgentParams): AgentParams {
+  const spec = { ...params.spec, attempt: params.spec.attempt + 1 };
+  return { ...again, spec, store: params.store, identity: { podUid: 'next', nonce: 'next' }, podName: 'next' };
+}
+
+/** What was charged to the account for the requests, in dollars. */
+function chargedFor(server: ClaudeServer): number {
+  return server.requests.reduce((sum, { usage, body }) => {
+    const tokens = (name: string) => Number(usage?.[name] ?? 0);
+    const isCheap = body.model === 'claude-cheap';
+    const input = (isCheap ? 0.1 : 2) * (tokens('input_tokens') + 2 * tokens('cache_creation_input_tokens'));
+    const read = (isCheap ? 0.01 : 0.1) * tokens('cache_read_input_tokens');
+    return sum + (input + read + (isCheap ? 0.5 : 10) * tokens('output_tokens')) / 1e6;
+  }, 0);
+}
+
+/** A store that stops taking anything after so many writes: the process is as good as dead then. */
+function dieAfter(params: AgentParams, writes: number): AgentParams {
+  let done = 0;
+  const store = wrapWrites(params.store, async ({ write }) => {
+    if (done >= writes) throw new Error('dead');
+    done += 1;
+    return write();
+  });
+  return { ...params, store };
+}
+
+test('an attempt that ends anywhere is gone on with: the same tree, no answer paid for twice, and nothing spent that is not charged', async (t) => {
+  t.timeout(240_000);
+  const first = await startServer(t);
+  const whole = await makeExplorer(t, first);
+  let writes = 0;
+  const counted = wrapWrites(whole.store, async ({ write }) => {
+    writes += 1;
+    return write();
+  });
+  const { manifest, entries } = await finish(t, { ...whole, store: counted });
+  const tree = listSolutions(entries);
+  t.is(tree.filter((line) => line.includes('generated')).length, 4);
+  const asked = first.requests.length;
+  for (let at = 1; at < writes; at += 1) {
+    const server = await startServer(t);
+    const params = await makeExplorer(t, server);
+    const code = await runAgent(dieAfter(params, at));
+    const again = await makeExplorer(t, server);
+    const title = `after ${at} of ${writes} writes (code ${code})`;
+    t.is(await runAgent(nextAttempt(params, again)), 0, title);
+    const resumed = verifyJournal(await readSegments(params.store, params.spec.jobId)).entries;
+    t.deepEqual(listSolutions(resumed), tree, title);
+    t.true(server.requests.length <= asked + 1, `${title}: ${server.requests.length} questions instead of ${asked}`);
+    const { spentUsd } = replayJournal(resumed);
+    t.true(spentUsd >= chargedFor(server) - 1e-9, `${title}: ${spentUsd} charged for ${chargedFor(server)}`);
+  }
+  t.truthy(manifest);
+});
