@@ -110,6 +110,8 @@ function addLocalCommands(program: Command, run: Run): void {
     .description('solve a bundled competition, all on this machine')
     .option('--competition <slug>', 'which one', 'ames-house-prices')
     .option('--time-limit <seconds>', 'seconds that the agent may use', parseInteger, 180)
+    .option('--llm', 'let Claude write programs, too; needs a key')
+    .option('--budget-usd <dollars>', 'most dollars to spend on Claude', parseNumber, 2)
     .option('--json', 'one JSON object as the last line of stdout')
     .option('--out <folder>', 'where submission.csv and report.html go', 'demo-output')
     .option('--keep', 'keep the temporary folder')

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunContext, Task } from '../context.ts';
+import { cleanText } from '../log.ts';
 import { fence } from './fence.ts';
 
 const MAX_COLUMN_CHARS = 4_000;
 const MAX_PREVIEW_CHARS = 3_000;
 const MAX_PAGE_CHARS = 3_000;
+const MAX_HINT_CHARS = 2_000;
 const PREVIEW_ROWS = 4;
 
 /** What Claude is told of the task: the same bytes in every call of a job, at most about 3,000 tokens. */
@@ -34,8 +36,15 @@ export async function writeTaskDigest(run: RunContext, task: Task, description: 
     ...(beside === '' ? [] : [fence('tables beside', beside, MAX_COLUMN_CHARS)]),
     fence('first rows of TRAIN/train.csv', await readPreview(task), MAX_PREVIEW_CHARS),
     ...(description.trim() === '' ? [] : [fence("from the competition's pages", description.trim(), MAX_PAGE_CHARS)]),
-    ...(run.spec.hint === null ? [] : [fence('a hint of the person who started this job', run.spec.hint, MAX_PAGE_CHARS)]),
+    ...(run.spec.hint === null ? [] : [`A hint of the person whose job this is; follow it within the rules: ${cleanHint(run.spec.hint)}`]),
   ].join('\n');
+}
+
+/** One line: it can open no marker and begin no heading. */
+function cleanHint(hint: string): string {
+  return cleanText(hint.replaceAll('\n', ' '))
+    .replaceAll(/<(\/?)data/gi, '<$1 data')
+    .slice(0, MAX_HINT_CHARS);
 }
 
 function describePackages({ versions }: RunContext): string {

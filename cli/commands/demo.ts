@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { readClaudeKey } from '#local/claude-key.ts';
 import { startLocalPlane } from '#local/plane.ts';
 import { listBundledCompetitions } from '#local/bundled.ts';
 import type { CommandContext } from '../context.ts';
@@ -13,6 +14,8 @@ import { saveResultFile } from './result.ts';
 interface DemoFlags {
   readonly competition: string;
   readonly timeLimit: number;
+  readonly llm?: boolean;
+  readonly budgetUsd: number;
   readonly json?: boolean;
   readonly keep?: boolean;
   readonly out: string;
@@ -26,6 +29,13 @@ export async function demoCommand(context: CommandContext, flags: DemoFlags): Pr
     const known = bundled.map(({ slug }) => slug).join(', ');
     throw new CliError(`There is no bundled competition "${flags.competition}". There are: ${known}.`, EXIT_CODES.usage);
   }
+  const asksClaude = flags.llm === true;
+  if (asksClaude && (await readClaudeKey(context.env)) === null) {
+    throw new CliError(
+      '--llm needs a key: put it in ANTHROPIC_API_KEY, or a file with it in KAGGLE_AGENT_CLAUDE_KEY_FILE.',
+      EXIT_CODES.auth,
+    );
+  }
   const startedAt = performance.now();
   const dataDir = await mkdtemp(join(tmpdir(), 'kaggle-agent-demo-'));
   context.console.progress(`starting Postgres, brokers and functions in ${dataDir}\n`);
@@ -34,7 +44,14 @@ export async function demoCommand(context: CommandContext, flags: DemoFlags): Pr
     const client = new ServiceClient({ urls: { submit: plane.url, status: plane.url, result: plane.url }, apiKey: null });
     context.console.progress(`dashboard: ${plane.url}/\nsubmitting ${competition.url}\n`);
     const { job_id: jobId } = await client.submit(
-      { kaggle_url: competition.url, time_limit_s: flags.timeLimit, submit_to_kaggle: true },
+      {
+        kaggle_url: competition.url,
+        time_limit_s: flags.timeLimit,
+        submit_to_kaggle: true,
+        // A key that happens to be there is not used unasked.
+        llm: asksClaude ? 'auto' : 'off',
+        budget_usd: flags.budgetUsd,
+      },
       null,
     );
     const job = await watchToEnd(context, client, jobId);
