@@ -40,15 +40,15 @@ export function plan(kind: 'draft' | 'improve', ...titles: readonly string[]) {
 
 export const NOTHING = { answer: { kind: 'nothing', reason: 'no more ideas' } };
 
-/** Runs programs as their text says: `SCORE`, or `FAILS`. */
-async function runWritten(order: SolutionRun): Promise<RunOutcome | null> {
+/** Runs programs as their text says: `SCORE`, or `FAILS`, which prints `said` besides. */
+async function runWritten(order: SolutionRun, said: string): Promise<RunOutcome | null> {
   const text = await readFile(order.program, 'utf8');
   const score = /^SCORE = (.*)$/m.exec(text)?.[1];
   if (score === undefined) return null;
   const failure = /^FAILS = "(.*)"$/m.exec(text)?.[1];
   const outcome = { exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
   if (failure !== undefined) {
-    order.onOutput(`Traceback: ${failure}\n`);
+    order.onOutput(`${said}\nTraceback: ${failure}\n`);
     return { ...outcome, exitClass: 'crashed', exitCode: 1, tail: `Traceback: ${failure}` };
   }
   await writeFile(join(order.outDir, 'score.txt'), score);
@@ -62,13 +62,15 @@ export interface ExploreOptions {
   readonly remainingS?: number;
   readonly llm?: 'auto' | 'off';
   readonly apiKey?: string;
+  /** What programs print that fail. */
+  readonly said?: string;
 }
 
 /** An attempt with two recipes (5 and 3) and Claude at the scripted server. */
 export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, options: ExploreOptions = {}): Promise<AgentParams> {
   const { dir, store } = await makeStore(t);
-  const { budgetUsd = 5, accepted = true, onCall, remainingS = 120, llm = 'auto', apiKey = API_KEY } = options;
-  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), runWritten);
+  const { budgetUsd = 5, accepted = true, onCall, remainingS = 120, llm = 'auto', apiKey = API_KEY, said = '' } = options;
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), (order) => runWritten(order, said));
   return makeAgentParams(dir, store, {
     spec: makeSpec({ budgetUsd, llm, remainingS }),
     recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
