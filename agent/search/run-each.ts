@@ -14,7 +14,12 @@ import { forEachLimited } from '#core/concurrency.ts';
 export async function runEach(
   run: RunContext,
   task: Task,
-  program: { readonly number: number; readonly path: string; readonly params: Readonly<Record<string, unknown>> },
+  program: {
+    readonly number: number;
+    readonly path: string;
+    readonly params: Readonly<Record<string, unknown>>;
+    readonly onOutput?: (chunk: string) => void;
+  },
   folders: readonly RunFolders[],
   take: (folders: RunFolders, outDir: string) => Promise<{ readonly failure: string | null }>,
 ): Promise<string | null> {
@@ -29,7 +34,10 @@ export async function runEach(
       throwIfStopped(run.signal);
       const place = await makeRunPlace({ homeDir: home, runsDir: run.runsDir, folders: each, params });
       try {
-        const onOutput = (chunk: string) => run.log.output(`solution ${number} ${each.run_id}`, chunk);
+        const onOutput = (chunk: string): void => {
+          run.log.output(`solution ${number} ${each.run_id}`, chunk);
+          program.onOutput?.(chunk);
+        };
         const outcome = await run.stopwatch.measure('train', () => startRun(run, task, path, { place, seed: task.seed, onOutput }));
         throwIfStopped(run.signal);
         run.used.runSeconds += outcome.seconds;

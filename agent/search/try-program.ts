@@ -9,6 +9,7 @@ import { retryUnavailable } from '../storing.ts';
 import { gradeSolution } from './grade-solution.ts';
 import { storeSolutionFile } from './keep.ts';
 import { writeProgram } from './program-files.ts';
+import { runEach } from './run-each.ts';
 import { runFolds } from './run-folds.ts';
 import { isImprovement, isSuspect, lacksProbes } from './scoreboard.ts';
 import { considerBest, finishFailed, nextNumber, startSolution } from './search.ts';
@@ -57,6 +58,11 @@ export async function tryProgram(run: RunContext, task: Task, search: Search, wr
     await finishFailed(run, search, draft, { failure: refusal, seconds: 0, log: '' });
     return { kind: 'failed', number, failure: refusal, said: '' };
   }
+  const broken = await smoke(run, task, { number, path });
+  if (broken !== null) {
+    await finishFailed(run, search, draft, { failure: broken.failure, seconds: 0, log: broken.said });
+    return { kind: 'failed', number, ...broken };
+  }
   const rounds = Math.ceil(task.folds.runs.length / chooseRunsAtOnce(run, task));
   const mostRunS = Math.max(LEAST_RUN_S, (SHARE * run.deadline.workS()) / rounds);
   const program = { number, path, params: {} };
@@ -64,6 +70,26 @@ export async function tryProgram(run: RunContext, task: Task, search: Search, wr
   if (outcome.kind === 'failed') return { kind: 'failed', number, failure: outcome.failure, said: cutSaid(outcome.log) };
   search.programs.set(number, { ...program, isGenerated: true, slowestFoldS: outcome.folds.slowestFoldS });
   return judge(run, task, search, outcome.graded);
+}
+
+/**
+ * One run on a sample of a fold, where the folds are too large to find out by them that a program does not work; null = it does, or there is no
+ * sample because a fold is small enough.
+ */
+async function smoke(
+  run: RunContext,
+  task: Task,
+  program: { readonly number: number; readonly path: string },
+): Promise<{ readonly failure: string; readonly said: string } | null> {
+  const { probes } = await run.stopwatch.measure('cut', () => callHarness(run, 'cut_probes', { generated: true }));
+  const sample = probes.find(({ kind }) => kind === 'control');
+  if (sample === undefined) return null;
+  let said = '';
+  const keep = (chunk: string): void => {
+    said = (said + chunk).slice(-2 * MOST_SAID_CHARS);
+  };
+  const failure = await runEach(run, task, { ...program, params: {}, onOutput: keep }, [sample.run], async () => ({ failure: null }));
+  return failure === null ? null : { failure: `on a sample, ${failure}`, said: cutSaid(said) };
 }
 
 /** Probes a solution that would be the best, and considers it. */

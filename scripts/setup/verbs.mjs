@@ -35,6 +35,9 @@ function program(path, steps, firstArgs = []) {
   };
 }
 
+/** What the agent does with Claude, at a scripted server. Part of all tests. */
+const CLAUDE_TESTS = ['test/agent/claude', 'test/agent/roles', 'test/agent/budget', 'test/adapters/claude'];
+
 const bin = (name) => inProject('node_modules', '.bin', name);
 const pythonFolders = () => ['agent/python', 'scripts', 'examples'].filter((folder) => existsSync(inProject(folder)));
 
@@ -131,6 +134,7 @@ export const verbs = {
   deploy: program('scripts/deploy/main.ts', [npm]),
   manifests: program('scripts/deploy/manifests.ts', [npm]),
   test: runTests,
+  'test-claude': (args) => runTests([...CLAUDE_TESTS, ...args]),
   'test-cluster': testCluster,
   coverage: measureCoverage,
   check: runChecks,

@@ -60,14 +60,22 @@ export const PROFILE: TaskProfile = {
 /** Called with the method before it answers; may throw. */
 export type OnCall = (method: HarnessMethod, params: unknown) => void | Promise<void>;
 
+interface ScriptedOptions {
+  /** It asks for a run over all rows besides. */
+  readonly hasRefit?: boolean;
+  /** Folds are so large that there is a sample of one. */
+  readonly hasSample?: boolean;
+  readonly profile?: TaskProfile;
+}
+
 /**
  * The harness's protocol in memory, RMSE, three folds: a program's score is the number in its `score.txt`, the constant's is 10.
- * `hasRefit`: it asks for a run over all rows besides. A stack wins where its score is lower.
+ * A stack wins where its score is lower.
  */
 export function createScriptedHarness(
   home: string,
   onCall: OnCall = () => undefined,
-  { hasRefit = false, profile = PROFILE }: { readonly hasRefit?: boolean; readonly profile?: TaskProfile } = {},
+  { hasRefit = false, hasSample = false, profile = PROFILE }: ScriptedOptions = {},
 ): HarnessPort {
   const evaluations = new Map<number, Evaluation>();
   const folds = new Map<number, number[]>();
@@ -134,7 +142,10 @@ export function createScriptedHarness(
       detail: 'compared',
     }),
     check_program: () => ({ reason: null }),
-    cut_probes: async () => ({ probes: [{ kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] }),
+    cut_probes: async () => {
+      const sample = hasSample ? [{ kind: 'control' as const, run: await makeRun(join(home, 'sample'), PLAIN_FOLDER) }] : [];
+      return { probes: [...sample, { kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] };
+    },
     judge_probes: ({ solution, generated }) => {
       const evaluation = evaluations.get(solution) ?? finish(solution, []);
       const names = ['holds with other ids and another seed', ...(generated ? ['learns what it is given'] : [])];

@@ -62,6 +62,7 @@ export interface ExploreOptions {
   readonly remainingS?: number;
   readonly llm?: 'auto' | 'off';
   readonly apiKey?: string;
+  readonly hasSample?: boolean;
   /** What programs print that fail. */
   readonly said?: string;
 }
@@ -69,13 +70,22 @@ export interface ExploreOptions {
 /** An attempt with two recipes (5 and 3) and Claude at the scripted server. */
 export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, options: ExploreOptions = {}): Promise<AgentParams> {
   const { dir, store } = await makeStore(t);
-  const { budgetUsd = 5, accepted = true, onCall, remainingS = 120, llm = 'auto', apiKey = API_KEY, said = '' } = options;
+  const {
+    budgetUsd = 5,
+    accepted = true,
+    onCall,
+    remainingS = 120,
+    llm = 'auto',
+    apiKey = API_KEY,
+    said = '',
+    hasSample = false,
+  } = options;
   const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), (order) => runWritten(order, said));
   return makeAgentParams(dir, store, {
     spec: makeSpec({ budgetUsd, llm, remainingS }),
     recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
     sandbox: { ...sandbox, generatedCode: accepted ? { accepted: true } : { accepted: false, reason: 'the self-test failed' } },
-    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall),
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { hasSample }),
     model: { client: createClaude({ apiKey, baseUrl: server.url }), table: MODELS },
   });
 }

@@ -90,6 +90,20 @@ test('the same failure twice, or three repairs, end an idea', async (t) => {
   t.is(manifest.cv?.score, 2.75, 'the blend of the recipes');
 });
 
+test('with large folds a program is tried on a sample first, and mended by what it says there', async (t) => {
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one')) },
+    { contains: DRAFTING, answer: json(program(2, { title: 'Broken', fails: 'no such column' })) },
+    { contains: [...MENDING, 'on a sample, fold-10: the program failed', 'no such column'], answer: json(program(2, { title: 'Mended' })) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const folds: string[] = [];
+  const onCall = (method: string) => void folds.push(method);
+  const { entries } = await finish(t, await makeExplorer(t, server, { hasSample: true, onCall }));
+  t.deepEqual(listSolutions(entries).slice(3, 5), ['3 generated failed: Broken', '4 generated valid: Broken']);
+  t.is(folds.filter((method) => method === 'grade_fold').length, 3 * 3, 'two recipes and the mended program: the broken one met no fold');
+});
+
 test('ideas that help nothing end the search: first a new plan, then no more', async (t) => {
   const server = await startClaudeServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'a', 'b', 'c', 'd')) },
