@@ -209,7 +209,7 @@ function giveUp(run: RunContext, explored: Explored, idea: Idea, why: string): n
 }
 
 async function mend(explored: Explored, { failure, said }: Extract<ProgramOutcome, { kind: 'failed' }>, code: string): Promise<Outcome> {
-  const text = `${DEBUGGER}\n\nHow it ended: ${fence('failure', failure, 1_000)}\n\nWhat it printed last: ${fence('output', said, 4_000)}\n\n<program>\n${code}\n</program>`;
+  const text = `${DEBUGGER}\n\nHow it ended: ${fence('failure', failure, 600)}\n\nWhat it printed last: ${fence('output', said, 4_000)}\n\n<program>\n${code}\n</program>`;
   return explored.asker.ask({
     role: 'debugger',
     strength: 'cheap',

@@ -34,7 +34,7 @@ export async function writeTaskDigest(run: RunContext, task: Task, description: 
     fence('targets', JSON.stringify(targets), MAX_COLUMN_CHARS),
     fence('columns', columns, MAX_COLUMN_CHARS),
     ...(beside === '' ? [] : [fence('tables beside', beside, MAX_COLUMN_CHARS)]),
-    fence('first rows of TRAIN/train.csv', await readPreview(task), MAX_PREVIEW_CHARS),
+    fence('first rows of PREDICT/rows.csv', await readPreview(task), MAX_PREVIEW_CHARS),
     ...(description.trim() === '' ? [] : [fence("from the competition's pages", description.trim(), MAX_PAGE_CHARS)]),
     ...(run.spec.hint === null ? [] : [`A hint of the person whose job this is; follow it within the rules: ${cleanHint(run.spec.hint)}`]),
   ].join('\n');
@@ -54,10 +54,10 @@ function describePackages({ versions }: RunContext): string {
   return `Python ${python ?? '3'}, ${named.join(', ')}`;
 }
 
-/** The same rows for every job of the task: those that the first fold learns from. */
+/** Rows without labels: what Claude is told of one fold's answers would reach the program that is scored on them. */
 async function readPreview(task: Task): Promise<string> {
-  const dir = task.folds.runs[0]?.train_dir;
+  const dir = task.folds.runs[0]?.predict_dir;
   if (dir === undefined) return '';
-  const text = await readFile(join(dir, 'train.csv'), 'utf8').catch(() => '');
+  const text = await readFile(join(dir, 'rows.csv'), 'utf8').catch(() => '');
   return text.split('\n', PREVIEW_ROWS + 1).join('\n');
 }

@@ -28,7 +28,8 @@ export type ProgramOutcome =
   | { readonly kind: 'failed'; readonly number: number; readonly failure: string; readonly said: string };
 
 const MOST_DEATHS = 2;
-const MOST_SAID_CHARS = 3_500;
+/** With the failure itself, what Claude is told of a run stays below 4 kB (solution contract, section 5). */
+const MOST_SAID_CHARS = 3_200;
 const MOST_LOG_BYTES = 4 * 1024 * 1024;
 /** One program may take this share of the time that training has left, and each of its runs at least so many seconds. */
 const SHARE = 1 / 3;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PROJECT_DIR } from '#local/config.ts';
 import { openProcessSandbox } from '#agent/sandbox/process-sandbox.ts';
 import { probeConfinement } from '#agent/sandbox/confinement.ts';
+import { readClaudeKey } from '#local/claude-key.ts';
 import { listBundledCompetitions } from '#local/bundled.ts';
 import type { CommandContext, OutputFlag } from '../context.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -28,6 +29,7 @@ export async function doctorCommand(context: CommandContext, flags: OutputFlag):
     await checkDisk(),
     await checkExamples(),
     await checkSandbox(),
+    await checkClaude(context),
     await checkService(context),
   ];
   if (flags.output === 'json') context.console.out(`${JSON.stringify(findings, null, 2)}\n`);
@@ -80,6 +82,21 @@ async function checkSandbox(): Promise<Finding> {
   const code = generatedCode.accepted ? 'self-test passed' : `recipes only, no generated code: ${generatedCode.reason}`;
   const next = [...problems.filter((problem) => !code.includes(problem)), ...missing].join('; ');
   return { check: 'sandbox', ok: true, detail: `${tier} (${layers.join(', ')}); ${code}`, next };
+}
+
+/** Only whether there is a key: asking with it would be a call. */
+async function checkClaude({ env }: CommandContext): Promise<Finding> {
+  try {
+    const found = (await readClaudeKey(env)) !== null;
+    return { check: 'claude', ok: true, detail: found ? 'a key, not tried' : 'no key: recipes only', next: found ? '' : 'docs/claude.md' };
+  } catch (error) {
+    return {
+      check: 'claude',
+      ok: false,
+      detail: error instanceof Error ? error.message : String(error),
+      next: 'name a file that can be read',
+    };
+  }
 }
 
 async function checkService(context: CommandContext): Promise<Finding> {

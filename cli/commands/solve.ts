@@ -49,7 +49,7 @@ export async function solveCommand(context: CommandContext, competition: string,
       memoryMib: Math.floor(totalmem() / 2 ** 21),
       submitToKaggle: false,
       hint: flags.hint ?? null,
-      llm: await openLlm(context.env, flags),
+      llm: await openLlm(context, flags),
       task: {
         shape: flags.shape ?? null,
         groupColumn: flags.groupColumn ?? null,
@@ -76,11 +76,13 @@ export async function solveCommand(context: CommandContext, competition: string,
 }
 
 /** Claude, where there is a key and nobody said no. Its SDK is loaded only then. */
-async function openLlm(env: CommandContext['env'], flags: SolveFlags): Promise<SolveOptions['llm']> {
+async function openLlm(context: CommandContext, flags: SolveFlags): Promise<SolveOptions['llm']> {
+  const { env } = context;
   const apiKey = flags.llm ? await readClaudeKey(env) : null;
   if (apiKey === null || flags.budgetUsd <= 0) return null;
   const { createClaude } = await import('#adapters/claude/client.ts');
   const baseUrl = env['KAGGLE_AGENT_CLAUDE_API_BASE'];
+  context.console.progress(`Claude may write programs for at most $${flags.budgetUsd} (--no-llm: recipes only)\n`);
   const client = createClaude(baseUrl === undefined ? { apiKey } : { apiKey, baseUrl });
   return { model: { client, table: readModels(env['KAGGLE_AGENT_MODELS_FILE']) }, budgetUsd: flags.budgetUsd };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { makeSpec } from '../_support/agent-parts.ts';
 import { makeTempDir } from '../_support/kaggle-stand-in.ts';
+import { DEFAULT_MODELS } from '#agent/budget/prices.ts';
 import { readAgentConfig } from '#agent/config.ts';
 
 test('the environment names files; secrets come from them', async (t) => {
@@ -22,6 +23,26 @@ test('the environment names files; secrets come from them', async (t) => {
   t.is(config.token, 'secret');
   t.deepEqual(config.credentials, { username: 'u', key: 'k' });
   t.is(config.workDir, join(dir, `${spec.jobId}-a2`));
+});
+
+test('Claude has a key from a file, and models from another; without a key there is none', async (t) => {
+  const dir = await makeTempDir(t);
+  await writeFile(join(dir, 'spec.json'), JSON.stringify(makeSpec()));
+  await writeFile(join(dir, 'key'), 'sk-secret\n');
+  await writeFile(join(dir, 'models.json'), JSON.stringify({ ...DEFAULT_MODELS, strong: 'claude-opus-5-5' }));
+  const base = { KAGGLE_AGENT_SPEC_FILE: join(dir, 'spec.json'), KAGGLE_AGENT_STORAGE_URL: 'file:/x' };
+  t.is(readAgentConfig(base).claude, null);
+  const keyed = { ...base, KAGGLE_AGENT_CLAUDE_KEY_FILE: join(dir, 'key') };
+  t.deepEqual(readAgentConfig(keyed).claude, { apiKey: 'sk-secret', baseUrl: null, models: DEFAULT_MODELS });
+  const own = { KAGGLE_AGENT_MODELS_FILE: join(dir, 'models.json'), KAGGLE_AGENT_CLAUDE_API_BASE: 'http://gateway.local' };
+  t.like(readAgentConfig({ ...keyed, ...own }).claude, { baseUrl: 'http://gateway.local', models: { strong: 'claude-opus-5-5' } });
+  for (const [text, message] of [
+    ['{', /which is not JSON/],
+    [JSON.stringify({ ...DEFAULT_MODELS, strong: 'claude-unpriced' }), /each model needs a price/],
+  ] as const) {
+    await writeFile(join(dir, 'models.json'), text);
+    t.throws(() => readAgentConfig({ ...keyed, ...own }), { message });
+  }
 });
 
 test('in a pod the runner, the volume shared with it and the pod are named; elsewhere there is none', async (t) => {

@@ -134,7 +134,7 @@ test('doctor checks this machine and the service, one line each, and a missing s
   const findings = Findings.parse(JSON.parse(good.stdout));
   t.deepEqual(
     findings.map(({ check }) => check),
-    ['node', 'python', 'disk', 'examples', 'sandbox', 'service'],
+    ['node', 'python', 'disk', 'examples', 'sandbox', 'claude', 'service'],
   );
   t.like(findings.at(-1), { ok: true, detail: 'healthy' });
   t.is(good.code, findings.every(({ ok }) => ok) ? 0 : 1);

@@ -43,8 +43,8 @@ async function runInjected(t: ExecutionContext, text: string) {
   const params = await makeExplorer(t, server, { said: text });
   const pages = [{ name: 'Evaluation', content: `Scored by the root mean squared error. ${text}` }];
   const home = join(params.workDir, '..', 'injected-harness');
-  await mkdir(join(home, 'fold-0', 'train'), { recursive: true });
-  await writeFile(join(home, 'fold-0', 'train', 'train.csv'), `id,x,y\n1,"${text}",3\n`);
+  await mkdir(join(home, 'fold-0', 'predict'), { recursive: true });
+  await writeFile(join(home, 'fold-0', 'predict', 'rows.csv'), `key,x\n1,"${text}"\n`);
   const name = text.replaceAll(/[\n"]/g, ' ').slice(-200);
   const profile = { ...PROFILE, feature_columns: ['x', name], column_types: { ...PROFILE.column_types, [name]: 'text' as const } };
   const kaggleFile = join(params.workDir, '..', 'kaggle-injected.txt');
