@@ -3,6 +3,7 @@ import type { LanguageModel, ModelReply, ModelRequest } from '#core/language-mod
 import type { BudgetLedger, Reserved } from './ledger.ts';
 import type { ModelPrice } from './prices.ts';
 import { ModelError } from '#core/language-model.ts';
+import { stopped } from '../errors.ts';
 import { boundOf, costOf } from './prices.ts';
 
 /** Why no reply came: `closed` = no further call makes sense in this run; `failed` = this one did not work. */
@@ -49,12 +50,14 @@ export async function makePaidCall(
     if (reserved === null) return { kind: 'closed', reason: describeEmpty(ledger, boundUsd) };
     const outcome = await tryOnce(model, request, limits, reserved, price);
     if (outcome instanceof ModelError) {
-      if (outcome.failure === 'stopped' && limits.signal.aborted) throw limits.signal.reason;
+      if (limits.signal.aborted) throw stopped();
       const end = judge(outcome, tries, (broken += outcome.failure === 'network' ? 1 : 0));
       if (end !== null) return end;
       const waitMs = Math.min(MOST_WAIT_MS, outcome.retryAfterMs ?? FIRST_WAIT_MS * 2 ** (tries - 1));
       if (waitMs / 1000 >= limits.leftS()) return { kind: 'closed', reason: 'the time for calls is over' };
-      await delay(waitMs, undefined, { signal: limits.signal });
+      await delay(waitMs, undefined, { signal: limits.signal }).catch(() => {
+        throw stopped();
+      });
     } else return { kind: 'reply', reply: outcome };
   }
 }

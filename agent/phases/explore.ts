@@ -84,7 +84,7 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
   });
   const generated = [...search.board.reports.values()].filter(({ kind }) => kind === 'generated');
   const hidden = new Set(generated.map(({ number }) => number));
-  const known = [...search.board.graded.values()].filter(({ number }) => !hidden.has(number) && !isSuspectOrUnprobed(search, number));
+  const known = [...search.board.graded.values()].filter(({ kind, number }) => kind === 'recipe' && !isSuspectOrUnprobed(search, number));
   const best = known.toSorted((left, right) => compareScores(task.metric, right.score, left.score))[0] ?? null;
   return { asker, ideas: [], families: new Set(), hidden, best, programs: 0, fruitless: 0, replannedAt: 0, emptyPlans: 0 };
 }

@@ -107,7 +107,16 @@ test('a result from before memory and seconds were measured is shown without the
   const asWritten: JobResult = JSON.parse(JSON.stringify({ ...measured, resources: undefined }));
   t.deepEqual(buildJobView({ ...job, result: asWritten }).resources_used, {});
   const resources = { runSeconds: 12.3, peakMemoryMib: 812, llmUsd: 0.5 };
-  t.deepEqual(buildJobView({ ...job, result: { ...measured, resources } }).resources_used, { memory: '812Mi', run_seconds: '12.3' });
+  t.deepEqual(buildJobView({ ...job, result: { ...measured, resources } }).resources_used, {
+    memory: '812Mi',
+    run_seconds: '12.3',
+    llm_usd: '0.5000',
+  });
+  const recipesOnly = { ...resources, llmUsd: 0 };
+  t.deepEqual(Object.keys(buildJobView({ ...job, result: { ...measured, resources: recipesOnly } }).resources_used), [
+    'memory',
+    'run_seconds',
+  ]);
 });
 
 test('the ETag changes with the job, and an equal one is answered 304 without a body', async (t) => {

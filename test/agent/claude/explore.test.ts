@@ -1,4 +1,9 @@
 import test from 'ava';
+import { readSegments } from '#agent/journal/journal.ts';
+import { replayJournal } from '#agent/journal/replay.ts';
+import { runAgent } from '#agent/run.ts';
+import { verifyJournal } from '#agent/journal/chain.ts';
+import { wrapWrites } from '#agent/storing.ts';
 import { startClaudeServer } from '#test/claude-server/server.ts';
 import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program } from './_explore.ts';
 
@@ -169,6 +174,27 @@ test('busy times are waited out, and a broken connection is charged in full', as
   const reserved = entries.flatMap(({ fact }) => (fact.type === 'reserved' ? [fact] : []));
   t.is(settled[2]?.usd, reserved[2]?.usd);
   t.regex(noteOf(manifest), /no further ideas/);
+});
+
+test('an attempt that is stopped while it asks, or while it waits, ends as stopped, and the open call is charged', async (t) => {
+  for (const answer of [{ kind: 'hang' as const }, { kind: 'error' as const, status: 429, type: 'rate_limit_error', retryAfterS: 50 }]) {
+    const server = await startClaudeServer(t, [{ answer }]);
+    const stop = new AbortController();
+    const params = { ...(await makeExplorer(t, server)), signal: stop.signal };
+    const settled = Promise.withResolvers<void>();
+    const store = wrapWrites(params.store, async ({ body, write }) => {
+      const outcome = await write();
+      if (typeof body === 'string' && body.includes('"settled"')) settled.resolve();
+      return outcome;
+    });
+    const ended = runAgent({ ...params, store });
+    await (answer.kind === 'hang' ? server.arrived(1) : settled.promise);
+    stop.abort(new Error('SIGTERM'));
+    t.is(await ended, 75, answer.kind);
+    const { entries } = verifyJournal(await readSegments(params.store, params.spec.jobId));
+    const { spentUsd } = replayJournal(entries);
+    t.is(spentUsd > 0, answer.kind === 'hang');
+  }
 });
 
 test('without money for a call none is made; a budget of nothing asks nobody', async (t) => {
