@@ -21,6 +21,8 @@ import { storeSolutionFile } from '../search/keep.ts';
 const LEAST_ROWS = 2_000;
 const LEAST_FOLDS = 3;
 const MOST_MEMBERS = 4;
+/** Above, the folders of all the runs without two folds would fill a disk: ten or so copies. */
+const MOST_BYTES = 256 * 1024 * 1024;
 /** Folds that the members and the stack are trained for once more, without the fold's rows (solution contract, section 4). */
 const REBUILT_FOLDS = 2;
 /** What all this may take of the time that training has left. */
@@ -48,7 +50,9 @@ async function stack(run: RunContext, task: Task, search: Search): Promise<void>
   const stacks = chooseStacks(run.recipes, task.profile).filter((recipe) => !isDone(search, recipe));
   const { runs, fold_count: foldCount } = task.folds;
   const answersTests = runs.every((folders) => folders.predict_kind === 'validation+test');
-  if (stacks.length === 0 || !answersTests || foldCount < LEAST_FOLDS || task.profile.train_rows < LEAST_ROWS) return;
+  const bytes = task.data.reduce((sum, file) => sum + file.bytes, 0);
+  const isFit = answersTests && foldCount >= LEAST_FOLDS && task.profile.train_rows >= LEAST_ROWS && bytes <= MOST_BYTES;
+  if (stacks.length === 0 || !isFit) return;
   const members = chooseMembers(run, task, search);
   if (members.length < 2) return run.log.info('no stack: fewer than two programs fit into the time that is left, twice over');
   const rebuilt = await rebuildMembers(run, task, members);
