@@ -1,4 +1,4 @@
-import Anthropic from '@anthropic-ai/sdk';
+import { Anthropic } from '@anthropic-ai/sdk';
 import type { LanguageModel, ModelReply, ModelRequest, ModelUsage } from '#core/language-model.ts';
 import { toModelError } from './errors.ts';
 
