@@ -60,12 +60,17 @@ export const PROFILE: TaskProfile = {
 /** Called with the method before it answers; may throw. */
 export type OnCall = (method: HarnessMethod, params: unknown) => void | Promise<void>;
 
-interface ScriptedOptions {
+/** What a scripted harness does otherwise. */
+export interface ScriptedOptions {
   /** It asks for a run over all rows besides. */
   readonly hasRefit?: boolean;
   /** Folds are so large that there is a sample of one. */
   readonly hasSample?: boolean;
   readonly profile?: TaskProfile;
+  /** Why it refuses generated programs. */
+  readonly refusal?: string | null;
+  /** Solutions that wrote decisions instead of scores. */
+  readonly deciding?: readonly number[];
 }
 
 /**
@@ -75,7 +80,7 @@ interface ScriptedOptions {
 export function createScriptedHarness(
   home: string,
   onCall: OnCall = () => undefined,
-  { hasRefit = false, hasSample = false, profile = PROFILE }: ScriptedOptions = {},
+  { hasRefit = false, hasSample = false, profile = PROFILE, refusal = null, deciding = [] }: ScriptedOptions = {},
 ): HarnessPort {
   const evaluations = new Map<number, Evaluation>();
   const folds = new Map<number, number[]>();
@@ -92,7 +97,7 @@ export function createScriptedHarness(
       decoder: {},
       checks: [],
       trust: { verdict: 'verified', reasons: [] },
-      raw: true,
+      raw: !deciding.includes(solution),
       seconds: 0,
     };
     evaluations.set(solution, evaluation);
@@ -141,7 +146,7 @@ export function createScriptedHarness(
       run: hasRefit ? { ...(await makeRun(home, FOLDS)), run_id: 'final', fold: null } : null,
       detail: 'compared',
     }),
-    check_program: () => ({ reason: null }),
+    check_program: () => ({ reason: refusal }),
     cut_probes: async () => {
       const sample = hasSample ? [{ kind: 'control' as const, run: await makeRun(join(home, 'sample'), PLAIN_FOLDER) }] : [];
       return { probes: [...sample, { kind: 'fresh', run: await makeRun(home, FOLDS + 1) }] };

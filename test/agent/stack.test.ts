@@ -20,13 +20,14 @@ interface MakeOptions {
   /** The program that cannot be trained again. */
   readonly failing?: string | null;
   readonly hasRefit?: boolean;
+  readonly deciding?: readonly number[];
 }
 
 /** Three recipes of scores 5, 3 and 4, whose blend has 2.75, and a stack of the given score. Lower is better. */
 async function makeParams(
   t: ExecutionContext,
   stackScore: number,
-  { onCall, runS = 0.01, failing = null, hasRefit = false }: MakeOptions = {},
+  { onCall, runS = 0.01, failing = null, hasRefit = false, deciding = [] }: MakeOptions = {},
 ): Promise<AgentParams & { readonly dir: string }> {
   const { dir, store } = await makeStore(t);
   const [one, two, three, stack] = await makeRecipes(join(dir, 'recipes'), [5, 3, 4, stackScore]);
@@ -38,7 +39,7 @@ async function makeParams(
   const params = await makeAgentParams(dir, store, {
     recipes: [one, two, three, { ...stack, kind: 'stack', title: 'Stack of recipes' }],
     sandbox: { ...inner, run: async (order) => ({ ...(await inner.run(order)), seconds: runS }) },
-    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { profile: LARGE, hasRefit }),
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { profile: LARGE, hasRefit, deciding }),
   });
   return { ...params, dir };
 }
@@ -110,6 +111,13 @@ test('a member is run over all rows where that is better than the mean of its fo
     calls.slice(first).some((call) => call.startsWith('save_state') && call.includes('[2]')),
     'a later attempt has its scores',
   );
+});
+
+test('a solution that gave decisions is neither blended nor stacked', async (t) => {
+  const params = await makeParams(t, 9, { deciding: [2] });
+  await finish(t, params);
+  const solutions = [...(await readSolutions(params)).values()];
+  t.true(solutions.includes('stack 3,1 valid') && solutions.includes('blend 1,3 valid'), solutions.join('; '));
 });
 
 test('a few rows are not stacked', async (t) => {

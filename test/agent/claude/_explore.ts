@@ -13,7 +13,7 @@ import { verifyJournal } from '#agent/journal/chain.ts';
 import { API_KEY } from '#test/claude-server/server.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
 import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes, makeSpec } from '#test/_support/agent-parts.ts';
-import type { OnCall } from '#test/_support/agent-parts.ts';
+import type { OnCall, ScriptedOptions } from '#test/_support/agent-parts.ts';
 import { makeStore, readValidManifest } from '#test/_support/agent-store.ts';
 
 export const MODELS: ModelTable = {
@@ -62,7 +62,9 @@ export interface ExploreOptions {
   readonly remainingS?: number;
   readonly llm?: 'auto' | 'off';
   readonly apiKey?: string;
-  readonly hasSample?: boolean;
+  readonly harness?: ScriptedOptions;
+  /** Each run of a program of Claude's. */
+  readonly onRun?: (order: SolutionRun) => void;
   /** What programs print that fail. */
   readonly said?: string;
 }
@@ -78,14 +80,18 @@ export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, op
     llm = 'auto',
     apiKey = API_KEY,
     said = '',
-    hasSample = false,
+    harness = {},
+    onRun,
   } = options;
-  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), (order) => runWritten(order, said));
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), (order) => {
+    if (order.program.includes('/programs/')) onRun?.(order);
+    return runWritten(order, said);
+  });
   return makeAgentParams(dir, store, {
     spec: makeSpec({ budgetUsd, llm, remainingS }),
     recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
     sandbox: { ...sandbox, generatedCode: accepted ? { accepted: true } : { accepted: false, reason: 'the self-test failed' } },
-    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, { hasSample }),
+    startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, harness),
     model: { client: createClaude({ apiKey, baseUrl: server.url }), table: MODELS },
   });
 }

@@ -4,6 +4,7 @@ import { replayJournal } from '#agent/journal/replay.ts';
 import { runAgent } from '#agent/run.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
+import { PROFILE } from '#test/_support/agent-parts.ts';
 import { startClaudeServer } from '#test/claude-server/server.ts';
 import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program } from './_explore.ts';
 
@@ -104,9 +105,40 @@ test('with large folds a program is tried on a sample first, and mended by what 
   ]);
   const folds: string[] = [];
   const onCall = (method: string) => void folds.push(method);
-  const { entries } = await finish(t, await makeExplorer(t, server, { hasSample: true, onCall }));
+  const { entries } = await finish(t, await makeExplorer(t, server, { harness: { hasSample: true }, onCall }));
   t.deepEqual(listSolutions(entries).slice(3, 5), ['3 generated failed: Broken', '4 generated valid: Broken']);
   t.is(folds.filter((method) => method === 'grade_fold').length, 3 * 3, 'two recipes and the mended program: the broken one met no fold');
+});
+
+test('a program that carries answers is refused and never run, and one that may run gets a share of the time', async (t) => {
+  const ran: number[] = [];
+  const onRun = ({ timeoutMs }: { readonly timeoutMs: number }): void => void ran.push(timeoutMs);
+  const refusing = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one')) },
+    { contains: DRAFTING, answer: json(program(0.1)) },
+    { contains: [...MENDING, 'the program is refused: it names ids'], answer: json(NOTHING) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const refused = await finish(t, await makeExplorer(t, refusing, { harness: { refusal: 'it names ids' }, onRun }));
+  t.is(refused.manifest.cv?.score, 2.75);
+  t.deepEqual(ran, []);
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one')) },
+    { contains: DRAFTING, answer: json(program(2)) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  await finish(t, await makeExplorer(t, server, { remainingS: 600, onRun }));
+  const folds = ran.slice(0, 3);
+  // A third of nine minutes, over three folds one after the other.
+  t.true(folds.length === 3 && folds.every((timeoutMs) => timeoutMs > 30_000 && timeoutMs < 90_000), folds.join());
+});
+
+test('nobody is asked for answers that are texts', async (t) => {
+  const server = await startClaudeServer(t);
+  const profile = { ...PROFILE, submission: { ...PROFILE.submission, form: 'answer' as const } };
+  const { manifest } = await finish(t, await makeExplorer(t, server, { harness: { profile } }));
+  t.regex(noteOf(manifest), /answers that are texts are left to the recipes/);
+  t.is(server.requests.length, 0);
 });
 
 test('ideas that help nothing end the search: first a new plan, then no more', async (t) => {

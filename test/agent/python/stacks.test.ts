@@ -237,6 +237,17 @@ test('with many rows the mean of the folds stays where it is as good, and a refi
   t.is(taken?.evaluation?.trust.verdict, 'suspect');
 });
 
+test('a solution of an earlier attempt is not refitted: the spread of its folds, by which a refit is judged, is lost', async (t) => {
+  const opened = await openCut(t, makeFiles(2_000), 'logloss');
+  await finishMembers(t, opened);
+  const path = join(await makeFolder(t), 'state.npz');
+  await opened.harness.saveState({ path, solutions: [1] });
+  await opened.harness.loadState({ path });
+  await rebuild(t, opened.harness, () => () => 0.5);
+  t.is((await opened.harness.cutRefit({ solution: 1 })).run, null);
+  t.not((await opened.harness.cutRefit({ solution: 2 })).run, null);
+});
+
 test('nothing is scored before it can be: requests out of order are refused', async (t) => {
   const opened = await openCut(t, makeFiles(), 'logloss');
   await t.throwsAsync(opened.harness.cutStack({ solution: 3, members: [1, 2] }), { message: /solution 1 is unknown/ });
