@@ -20,6 +20,8 @@ const LANDLOCK_WITH_SCOPES = 6;
 /** What takes rights from each run: who a run is then cannot reach the network, other files, other runs. `null` where it does not load. */
 export interface Confinement {
   readonly python: string;
+  /** A run can become a user of its own: this is root, with root's rights. */
+  readonly ownUser: boolean;
   /** Namespaces around it, where they are to be had. */
   readonly bubblewrap: Bubblewrap | null;
   /** `CONFINE_SCRIPT`. */
@@ -36,6 +38,7 @@ export interface ConfinementProbe {
 const ProbeReply = z.object({
   seccomp: z.boolean(),
   landlock: z.int(),
+  own_user: z.boolean(),
   problems: z.array(z.string()),
   python_places: z.array(z.string().startsWith('/')),
 });
@@ -60,7 +63,7 @@ async function tryConfinement(python: string, bubblewrapPath: string | null): Pr
     const wrapped = await tryBubblewrap(bubblewrapPath, found.python_places, python, dir);
     const bubblewrap = typeof wrapped === 'string' ? null : wrapped;
     const missing = typeof wrapped === 'string' ? [wrapped] : [];
-    return { confinement: { python, bubblewrap, script: CONFINE_SCRIPT }, problems: [], missing };
+    return { confinement: { python, ownUser: found.own_user, bubblewrap, script: CONFINE_SCRIPT }, problems: [], missing };
   } catch (error) {
     return { confinement: null, problems: [`programs cannot be confined here: ${describeProbeError(error)}`], missing: [] };
   } finally {
@@ -99,7 +102,8 @@ function describeProbeError(error: unknown): string {
 /** What stands between a run and this machine, outermost first. */
 export function listLayers(confinement: Confinement | null): string[] {
   if (confinement === null) return ['limits'];
-  return [...(confinement.bubblewrap === null ? [] : ['bubblewrap']), 'Landlock', 'seccomp', 'limits'];
+  const around = confinement.bubblewrap !== null ? ['bubblewrap'] : confinement.ownUser ? ['own user'] : [];
+  return [...around, 'Landlock', 'seccomp', 'limits'];
 }
 
 /** The command of one run: Python with the program, alone or under the confinement. `tasks`: how many processes and threads it may have. */
@@ -111,7 +115,7 @@ export function writeCommand(python: string, order: SolutionRun, confinement: Co
   const lists = [...read.flatMap((path) => ['--read', path]), ...write.flatMap((path) => ['--write', path])];
   const inner = [confinement.python, '-I', script, '--deny-unix', ...lists];
   const program = ['--', python, '-I', START_SCRIPT, order.program];
-  if (bubblewrap === null) return [...inner, '--supervise', ...program];
+  if (bubblewrap === null) return [...inner, '--own-user', String(tasks), '--supervise', ...program];
   const outer = writeBubblewrapCommand(bubblewrap, {
     read: [dirname(script), PACKAGE_DIR, ...read],
     write,

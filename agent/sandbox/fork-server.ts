@@ -35,7 +35,13 @@ export interface WarmOrder {
   readonly write: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly limits: { readonly open_files: number; readonly file_bytes: number; readonly cpu_s: number; readonly data_bytes: number };
+  readonly limits: {
+    readonly open_files: number;
+    readonly file_bytes: number;
+    readonly cpu_s: number;
+    readonly data_bytes: number;
+    readonly tasks: number;
+  };
 }
 
 /** Starts runs in children of a process that has imported the usual packages. */

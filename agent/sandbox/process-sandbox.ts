@@ -144,7 +144,7 @@ async function startForked(place: Place, order: SolutionRun): Promise<RunProcess
     write: [order.outDir, order.scratchDir],
     cwd: order.scratchDir,
     environment: writeEnvironment(order, place.environment),
-    limits: { open_files: openFiles, file_bytes: fileBytes, cpu_s: cpuS, data_bytes: dataBytes },
+    limits: { open_files: openFiles, file_bytes: fileBytes, cpu_s: cpuS, data_bytes: dataBytes, tasks: place.limits.tasks },
   });
 }
 

@@ -33,6 +33,15 @@ def split_stratified(labels: list[str], n_test: int) -> tuple[list[int], list[in
     return random.permutation(train).tolist(), random.permutation(test).tolist()
 
 
+def split_groups(groups: list[str], test_share: float) -> tuple[list[int], list[int]]:
+    """Train and test positions, no group in both, each in random order: `test_share` of the groups are the test's."""
+    random = np.random.RandomState(SEED)
+    names = sorted(set(groups))
+    held = {names[i] for i in random.permutation(len(names))[: round(len(names) * test_share)].tolist()}
+    order = random.permutation(len(groups)).tolist()
+    return [i for i in order if groups[i] not in held], [i for i in order if groups[i] in held]
+
+
 def assign_usage(n_test: int) -> list[str]:
     """Which part of the hidden answers scores the public leaderboard, one word a test row."""
     public = set(np.random.RandomState(SEED + 1).permutation(n_test)[: round(n_test * PUBLIC_SHARE)].tolist())

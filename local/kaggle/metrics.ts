@@ -12,6 +12,8 @@ export interface Metric {
   needsNumbers: boolean;
   /** One column a class is submitted against one column of labels. */
   isWide?: boolean;
+  /** The answers say when and whether something happened (time, event), the submission gives one column of risks. */
+  isSurvival?: boolean;
   score(rows: ScoredRows): number;
 }
 
@@ -45,6 +47,8 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   'f1-weighted': labels(true, (y, p) => sum(countClasses(y, p).map((c) => f1(c) * c.truth)) / y.length),
   mcc: labels(true, scoreMcc),
   qwk: numeric(true, scoreQuadraticKappa),
+  chrf: { isHigherBetter: true, needsNumbers: false, score: scoreChrf },
+  concordance: { isHigherBetter: true, needsNumbers: true, isSurvival: true, score: scoreConcordance },
 };
 
 function numeric(isHigherBetter: boolean, score: NumberScore): Metric {
@@ -150,6 +154,60 @@ function scoreQuadraticKappa(y: readonly number[], p: readonly number[]): number
   const observed = mean(y.map((v, i) => (v - at(p, i)) ** 2));
   const expected = mean(y.map((v) => (v - yMean) ** 2)) + mean(p.map((v) => (v - pMean) ** 2)) + (yMean - pMean) ** 2;
   return expected === 0 ? 0 : 1 - observed / expected;
+}
+
+const CHRF_MAX_LENGTH = 6;
+const CHRF_BETA_SQUARED = 4;
+
+/** chrF of all rows together (Popović 2015): pieces of one to six characters without blanks, recall weighs twice; 0 to 100. */
+function scoreChrf({ truth, submitted }: ScoredRows): number {
+  const precisions: number[] = [];
+  const recalls: number[] = [];
+  for (let length = 1; length <= CHRF_MAX_LENGTH; length += 1) {
+    const totals = { match: 0, truth: 0, guess: 0 };
+    for (const [i, row] of truth.entries()) {
+      const expected = countPieces(row[0] ?? '', length);
+      const given = countPieces(submitted[i]?.[0] ?? '', length);
+      for (const count of expected.values()) totals.truth += count;
+      for (const [piece, count] of given) {
+        totals.guess += count;
+        totals.match += Math.min(count, expected.get(piece) ?? 0);
+      }
+    }
+    if (totals.truth === 0 || totals.guess === 0) continue;
+    precisions.push(totals.match / totals.guess);
+    recalls.push(totals.match / totals.truth);
+  }
+  if (precisions.length === 0) return 0;
+  const [precision, recall] = [mean(precisions), mean(recalls)];
+  const weighted = CHRF_BETA_SQUARED * precision + recall;
+  return weighted === 0 ? 0 : (100 * (1 + CHRF_BETA_SQUARED) * precision * recall) / weighted;
+}
+
+function countPieces(text: string, length: number): Map<string, number> {
+  const characters = [...text.replaceAll(/\s+/g, '')];
+  const counts = new Map<string, number>();
+  for (let start = 0; start + length <= characters.length; start += 1) {
+    const piece = characters.slice(start, start + length).join('');
+    counts.set(piece, (counts.get(piece) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Harrell's C: of the pairs whose order is known, the share where the higher risk had the event first; equal risks count half. */
+function scoreConcordance({ truth, submitted }: ScoredRows): number {
+  const people = truth.map((row, i) => ({ time: Number(row[0]), isEvent: Number(row[1]) === 1, risk: Number(submitted[i]?.[0]) }));
+  let known = 0;
+  let right = 0;
+  for (const first of people.filter(({ isEvent }) => isEvent)) {
+    for (const other of people) {
+      if (other.time < first.time || (other.time === first.time && other.isEvent)) continue;
+      known += 1;
+      right += first.risk > other.risk ? 1 : first.risk === other.risk ? 0.5 : 0;
+    }
+  }
+  if (known === 0) throw new RangeError('No pair of rows can be compared.');
+  return right / known;
 }
 
 function at(values: readonly number[], index: number): number {

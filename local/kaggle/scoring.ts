@@ -73,7 +73,8 @@ function readSubmission(bytes: Buffer, answers: Answers, metric: Metric): { colu
   const { header, rows } = readTable(bytes);
   const id = header.indexOf(answers.idColumn);
   if (id < 0) throw new SubmissionInvalid(`Required column '${answers.idColumn}' could not be found`);
-  const columns = metric.isWide ? header.filter((_, index) => index !== id) : answers.targets;
+  const columns = metric.isWide || metric.isSurvival ? header.filter((_, index) => index !== id) : answers.targets;
+  if (metric.isSurvival && columns.length !== 1) throw new SubmissionInvalid('A submission has one column besides the key.');
   const indexes = columns.map((column) => header.indexOf(column));
   const missing = columns.find((_, i) => (indexes[i] ?? -1) < 0);
   if (missing !== undefined) throw new SubmissionInvalid(`Required column '${missing}' could not be found`);

@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS } from '#agent/sandbox/run-limits.ts';
 import { PYTHON } from '../_support/python.ts';
 
 /** What can be taken away to see that something gets through then. The product has no such switch. */
-export const LAYERS = ['bubblewrap', 'Landlock', 'seccomp', 'limits', 'environment'] as const;
+export const LAYERS = ['bubblewrap', 'own user', 'Landlock', 'seccomp', 'limits', 'environment'] as const;
 export type Layer = (typeof LAYERS)[number];
 
 /** Small, so that the attacks on them are quick. */
@@ -19,6 +19,7 @@ const PYTHON_DIR = new URL('../../agent/python/', import.meta.url).pathname;
 
 const WEAKENING: Partial<Record<Layer, string>> = {
   Landlock: 'landlock.restrict = lambda *_: None',
+  'own user': 'own_user.take_own_user = lambda *_: None',
   seccomp: 'seccomp.prepare = lambda tight: lambda: None',
 };
 
@@ -53,10 +54,10 @@ function readEnvironment(): Record<string, string> {
 async function writeScript(dir: string, real: string, without: readonly Layer[]): Promise<string> {
   const lines = without.flatMap((layer) => WEAKENING[layer] ?? []);
   if (lines.length === 0) return real;
-  const home = join(dir, `weak-${without.join('-')}`);
+  const home = join(dir, `weak-${without.join('-').replaceAll(' ', '-')}`);
   await mkdir(home, { recursive: true });
   const path = join(home, 'confine.py');
-  const head = ['import sys', `sys.path.insert(0, ${JSON.stringify(PYTHON_DIR)})`, 'from confinement import landlock, seccomp'];
+  const head = ['import sys', `sys.path.insert(0, ${JSON.stringify(PYTHON_DIR)})`, 'from confinement import landlock, own_user, seccomp'];
   await writeFile(path, [...head, ...lines, 'from confinement.cli import main', 'sys.exit(main(sys.argv[1:]))', ''].join('\n'));
   return path;
 }

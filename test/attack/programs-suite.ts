@@ -49,6 +49,7 @@ export async function runTries(sandbox: Sandbox, place: AttackPlace): Promise<At
 function nameLayer(name: string, result: string, { layers }: Sandbox): string {
   const wrapped = layers.includes('bubblewrap');
   if (/signal/.test(name)) return `${result === 'ESRCH' ? 'bubblewrap' : 'Landlock'} (${result})`;
+  if (name === 'take rights of a group' || name === 'raise its own limits') return wrapped ? `bubblewrap (${result})` : 'no capability';
   if (name === 'its environment') return 'environment (empty)';
   if (result === 'EACCES') return 'Landlock (EACCES)';
   if (['EPERM', 'ENOSYS', 'EAFNOSUPPORT'].includes(result)) return `seccomp (${result})`;

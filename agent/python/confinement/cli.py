@@ -6,6 +6,7 @@ Takes rights away and then becomes the program. Works without any privilege; not
 --read PATH    Landlock: this file or folder may be read and executed; may be given again
 --write PATH   Landlock: everything but devices, sockets and execution is allowed here; may be given again
 --tasks N      at most so many processes and threads of this user (in a user namespace: of this run)
+--own-user N   a run of root becomes a user of its own with at most N processes and threads, and loses root's rights
 --supervise    the program runs as a child; when it ends, everything that it left behind ends too
 --best-effort  goes on where something cannot be enforced, and says so
 --probe        enforces nothing, prints as JSON what can be enforced here
@@ -20,7 +21,7 @@ import resource
 import sys
 from dataclasses import dataclass, field
 
-from . import landlock, seccomp
+from . import landlock, own_user, seccomp
 from .supervise import run_supervised
 
 EXIT_NOT_ENFORCED = 70
@@ -36,6 +37,7 @@ class Options:
     best_effort: bool = False
     probe: bool = False
     tasks: int | None = None
+    own_user: int | None = None
     read: list[str] = field(default_factory=list)
     write: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
@@ -68,14 +70,16 @@ def parse(arguments: list[str]) -> Options:
             options.command = list(rest)
         elif word in ("--deny-unix", "--supervise", "--best-effort", "--probe"):
             setattr(options, word[2:].replace("-", "_"), True)
-        elif word in ("--read", "--write", "--tasks"):
+        elif word in ("--read", "--write"):
             value = next(rest, None)
             if value is None:
-                raise ValueError(f"{word} needs a {'number' if word == '--tasks' else 'path'}")
-            if word == "--tasks":
-                options.tasks = int(value)
-            else:
-                (options.read if word == "--read" else options.write).append(value)
+                raise ValueError(f"{word} needs a path")
+            (options.read if word == "--read" else options.write).append(value)
+        elif word in ("--tasks", "--own-user"):
+            value = next(rest, "")
+            if not value.isascii() or not value.isdigit():
+                raise ValueError(f"{word} needs a number")
+            setattr(options, word[2:].replace("-", "_"), int(value))
         else:
             raise ValueError(f"unknown option {word}; the program comes after --")
     if not options.command and not options.probe:
@@ -94,6 +98,8 @@ def confine_and_become(options: Options) -> int:
         filter_calls = None
     try:
         seccomp.forbid_new_privileges()
+        if options.own_user is not None:
+            own_user.take_own_user(options.write, options.own_user)
         if options.read or options.write:
             landlock.restrict(options.read, options.write)
     except OSError as error:
@@ -115,7 +121,7 @@ def confine_and_become(options: Options) -> int:
 
 
 def probe() -> dict[str, object]:
-    """`seccomp`: filters can be loaded; `landlock`: version of its interface, 0 = not there; `problems`: one line each; `python_places`."""
+    """`seccomp`: filters can be loaded; `landlock`: version of its interface, 0 = not there; `own_user`: a run can become one; `problems`: one line each; `python_places`."""
     problems: list[str] = []
     child = os.fork()
     if child == 0:
@@ -136,4 +142,10 @@ def probe() -> dict[str, object]:
         problems.append("the kernel has no Landlock, or it is switched off")
     elif version < landlock.VERSION_WITH_SCOPES:
         problems.append(f"Landlock {version} does not keep signals inside (version {landlock.VERSION_WITH_SCOPES} does)")
-    return {"seccomp": loaded, "landlock": version, "problems": problems, "python_places": landlock.list_python_places()}
+    return {
+        "seccomp": loaded,
+        "landlock": version,
+        "own_user": own_user.find_user() is not None,
+        "problems": problems,
+        "python_places": landlock.list_python_places(),
+    }

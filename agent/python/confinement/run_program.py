@@ -10,7 +10,7 @@ import traceback
 import types
 from typing import Any
 
-from . import landlock, seccomp
+from . import landlock, own_user, seccomp
 from .thread_semaphores import install
 
 _OWN = "confinement"
@@ -48,6 +48,7 @@ def _confine(order: dict[str, Any]) -> str | None:
     try:
         filter_calls = seccomp.prepare(tight=True)
         seccomp.forbid_new_privileges()
+        own_user.take_own_user(order["write"], order["limits"]["tasks"])
         landlock.restrict(order["read"], order["write"])
         filter_calls()
     except (ImportError, OSError, RuntimeError) as error:

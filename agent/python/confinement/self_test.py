@@ -5,6 +5,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,8 @@ def main() -> None:
         "make shared memory": _make_shared_memory,
         "watch files": lambda: _call(_LIBC.inotify_init1, 0),
         "open an inherited descriptor": _use_inherited,
+        "take rights of a group": lambda: os.setgroups([1]),
+        "raise its own limits": _raise_limits,
     }
     (args.out / "self-test.json").write_text(json.dumps({name: _attempt(action) for name, action in tries.items()}))
 
@@ -84,6 +87,15 @@ def _use_inherited() -> list[int]:
     if not found:
         raise OSError(errno.EBADF, "none is open")
     return found
+
+
+def _raise_limits() -> None:
+    kind = resource.RLIMIT_NOFILE
+    _, most = resource.getrlimit(kind)
+    try:
+        resource.setrlimit(kind, (most + 1, most + 1))
+    except ValueError as error:
+        raise OSError(errno.EPERM, str(error)) from error
 
 
 def _is_open(number: int) -> bool:

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def to_numbers(values: pa.ChunkedArray, kind: str) -> Array:
-    """(rows,) float64, NaN where missing: numbers and times as they are, words as arbitrary codes, texts as their lengths."""
+    """(rows,) float64, NaN where missing: numbers and times as they are, words as codes in the order of the alphabet, texts as their lengths."""
     if kind == "datetime":
         found = time_numbers(values, kind)
         assert found is not None
@@ -19,9 +19,19 @@ def to_numbers(values: pa.ChunkedArray, kind: str) -> Array:
     if kind == "text":
         return pc.cast(pc.utf8_length(values), pa.float64()).to_numpy(zero_copy_only=False)
     if pa.types.is_string(values.type):
-        codes = pc.dictionary_encode(values).combine_chunks().indices
-        return pc.cast(codes, pa.float64()).to_numpy(zero_copy_only=False)
+        return _code_words(values)
     return pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _code_words(values: pa.ChunkedArray) -> Array:
+    """The order of the alphabet tells nothing of the order of rows: by first appearance, values that never repeat would be row numbers."""
+    coded = pc.dictionary_encode(values).combine_chunks()
+    ranks = pc.rank(coded.dictionary, tiebreaker="first").to_numpy(zero_copy_only=False)
+    indices = pc.cast(coded.indices, pa.float64()).to_numpy(zero_copy_only=False)
+    present = ~np.isnan(indices)
+    codes = np.full(len(indices), np.nan)
+    codes[present] = ranks[indices[present].astype(np.int64)] - 1.0
+    return codes
 
 
 def bin_numbers(values: Array, known: Array, bins: int) -> NDArray[np.int64]:

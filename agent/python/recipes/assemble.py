@@ -15,6 +15,7 @@ RECIPES = {
     "extra_trees": PARTS,
     "text_linear": PARTS,
     "nearest_answers": PARTS,
+    "text_extract": PARTS,
     "item_neighbours": ["task"],
 }
 

@@ -158,6 +158,18 @@ def run(fit_predict, fit_quantiles=None):
     print(f"done in {NOTES['seconds']} s", file=sys.stderr)
 
 
+def write_answers(answer):
+    """Reads, lets `answer(train, rows, target)` give each target a text a row, writes."""
+    train, rows = read_frames()
+    frame = pd.DataFrame({KEY: rows[KEY].to_numpy()})
+    for target in TASK["targets"]:
+        frame[target["name"]] = answer(train, rows, target)
+    ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(ARGUMENTS.out / "scores.csv", index=False)
+    NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
+    (ARGUMENTS.out / "notes.json").write_text(json.dumps(NOTES)[:4000], encoding="utf-8")
+
+
 # ---- tables beside the rows, joined by their keys: one row a key as columns, many as what they come to
 
 MOST_TABLES = 12
@@ -534,6 +546,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 NEIGHBOURS = PARAMS.get("neighbours", 15)
+MOST_ROWS_IN_SPACE = PARAMS.get("rows_in_space", 5000)
 
 
 def make_space(train, rows):
@@ -629,12 +642,46 @@ def vote_masks(train, rows, answers, near, weights):
     return made
 
 
+def find_near(train, rows, count):
+    """Distances and places of the nearest training rows of each row, nearest first."""
+    if len(train) > MOST_ROWS_IN_SPACE and columns_of("text"):
+        return find_near_by_words(train, rows, count)
+    space, wanted = make_space(train, rows)
+    return NearestNeighbors(n_neighbors=count).fit(space).kneighbors(wanted)
+
+
+def weigh_words(known, asked):
+    """TF-IDF of the words of two lists of texts: without the rarest and the most common words, unless none is left."""
+    for least, most in ((2, 0.2), (1, 1.0)):
+        maker = TfidfVectorizer(sublinear_tf=True, min_df=least, max_df=most, max_features=50_000, dtype=np.float32)
+        try:
+            return maker.fit_transform(known), maker.transform(asked)
+        except ValueError:
+            continue  # no word at all, or none between the limits
+    return sparse.csr_matrix((len(known), 1)), sparse.csr_matrix((len(asked), 1))
+
+
+def find_near_by_words(train, rows, count):
+    """For many rows: by their rarer common words alone, which needs no dense space."""
+    known, asked = ([" ".join(t) for t in zip(*[text_of(f, c) for c in columns_of("text")], strict=True)] for f in (train, rows))
+    space, wanted = weigh_words(known, asked)
+    turned = space.T.tocsr()
+    distances, near = np.empty((len(rows), count)), np.empty((len(rows), count), dtype=np.int64)
+    for start in range(0, len(rows), 500):
+        alike = (wanted[start : start + 500] @ turned).toarray()
+        places = np.argpartition(-alike, count - 1, axis=1)[:, :count]
+        values = np.take_along_axis(alike, places, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        near[start : start + 500] = np.take_along_axis(places, order, axis=1)
+        distances[start : start + 500] = 1 - np.take_along_axis(values, order, axis=1)
+    return distances, near
+
+
 def answer(train, rows, target):
     """One text a row."""
-    answers = train[target["name"]].astype("object").fillna("").astype(str).to_numpy()
-    space, wanted = make_space(train, rows)
+    answers = text_of(train, target["name"]).to_numpy()
     count = min(1 if target["type"] in ("text", "boxes") else NEIGHBOURS, len(train))
-    distances, near = NearestNeighbors(n_neighbors=count).fit(space).kneighbors(wanted)
+    distances, near = find_near(train, rows, count)
     weights = 1 / (distances + 0.5 * max(np.median(distances), 1e-9))
     if target["type"] in ("text", "boxes"):
         return [answers[row[0]] for row in near]
@@ -645,16 +692,4 @@ def answer(train, rows, target):
     return [vote(answers[row], weight, TASK["k"] or 10, mark) for row, weight in zip(near, weights, strict=True)]
 
 
-def main():
-    """Reads, answers, writes."""
-    train, rows = read_frames()
-    frame = pd.DataFrame({KEY: rows[KEY].to_numpy()})
-    for target in TASK["targets"]:
-        frame[target["name"]] = answer(train, rows, target)
-    ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(ARGUMENTS.out / "scores.csv", index=False)
-    NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
-    (ARGUMENTS.out / "notes.json").write_text(json.dumps(NOTES)[:4000], encoding="utf-8")
-
-
-main()
+write_answers(answer)

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { z } from 'zod';
 import { makeTempDir } from '../../_support/kaggle-stand-in.ts';
 import { PYTHON } from '../../_support/python.ts';
 
@@ -148,4 +149,55 @@ for action in (lambda: fcntl.flock(open(__file__), fcntl.LOCK_SH), lambda: fcntl
   const ended = await runLikeSolution(dir, program);
   t.is(ended.stdout, 'refused\nrefused\nrefused\n', ended.stderr);
   t.is(await readFile(join(dir, 'scratch', 'copy.py'), 'utf8'), program);
+});
+
+const WHO = `
+import json, os, sys
+from pathlib import Path
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
+def tries(action):
+    try:
+        action()
+        return True
+    except OSError:
+        return False
+print(json.dumps({
+    "uid": os.getuid(), "groups": os.getgroups(), "rights": next(l for l in open("/proc/self/status") if l.startswith("CapEff")).split()[1],
+    "reads": data.read_text(), "writes": tries(lambda: (out / "x").write_text("x")), "changesData": tries(lambda: data.write_text("y")),
+    "returns": tries(lambda: os.setresuid(0, 0, 0)), "processes": __import__("resource").getrlimit(6)[0],
+}))
+`;
+
+test('a run of root is nobody else: it reads what it is given, writes into its own folder, and keeps no other right', async (t) => {
+  const dir = await makeTempDir(t);
+  const [out, data] = [join(dir, 'out'), join(dir, 'data.csv')];
+  await mkdir(out, { mode: 0o700 });
+  await writeFile(data, 'secret rows', { mode: 0o600 });
+  const { stdout, stderr } = await confine(['--own-user', '60', '--read', data, '--write', out, '--', PYTHON, '-I', '-c', WHO, data, out]);
+  t.is(stderr, '');
+  const found = z.record(z.string(), z.unknown()).parse(JSON.parse(stdout));
+  const isRoot = process.getuid?.() === 0;
+  t.like(found, { reads: 'secret rows', writes: true });
+  if (!isRoot) return void t.like(found, { uid: process.getuid?.(), rights: '0000000000000000' });
+  t.like(found, { changesData: false, returns: false, groups: [], processes: 60, rights: '0000000000000004' });
+  t.true(Number(found['uid']) >= 100_000);
+  const { stdout: again } = await confine(['--own-user', '60', '--read', data, '--write', out, '--', PYTHON, '-I', '-c', WHO, data, out]);
+  t.notDeepEqual(z.object({ uid: z.int() }).parse(JSON.parse(again)).uid, found['uid']);
+});
+
+test('the number of a run is one that this namespace knows, and that people and services have not', async (t) => {
+  const maps: readonly [map: string, low: number, high: number][] = [
+    ['0 0 4294967295', 100_000, 2 ** 31 - 1],
+    ['0 1000 1\n1 100000 65536', 32_000, 65_536],
+    ['0 100000 65536', 32_000, 65_535],
+  ];
+  const script = `import sys, json; sys.path.insert(0, ${JSON.stringify(join(CONFINE, '..'))}); from confinement.own_user import choose_user; print(json.dumps([choose_user(m) for m in json.loads(sys.argv[1])]))`;
+  const given = JSON.stringify([...maps.map(([map]) => map), '0 1000 1', '']);
+  const { stdout } = await promisify(execFile)(PYTHON, ['-I', '-c', script, given]);
+  const users = z.array(z.int().nullable()).parse(JSON.parse(stdout));
+  for (const [index, [map, low, high]] of maps.entries()) {
+    const user = users[index] ?? -1;
+    t.true(user >= low && user <= high && user !== 65_534, `${map}: ${user}`);
+  }
+  t.deepEqual(users.slice(maps.length), [null, null]);
 });

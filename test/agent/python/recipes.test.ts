@@ -14,9 +14,18 @@ import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } fro
 
 const runFile = promisify(execFile);
 const RECIPES = fileURLToPath(new URL('../../../agent/python/recipes', import.meta.url));
-const PROGRAMS = ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees', 'text_linear', 'nearest_answers', 'item_neighbours'];
+const PROGRAMS = [
+  'gradient_boosting',
+  'xgboost_shallow',
+  'linear',
+  'extra_trees',
+  'text_linear',
+  'nearest_answers',
+  'text_extract',
+  'item_neighbours',
+];
 /** Those of answers that are texts, which the others cannot give. */
-const OF_ANSWERS = new Set(['nearest_answers', 'item_neighbours']);
+const OF_ANSWERS = new Set(['nearest_answers', 'text_extract', 'item_neighbours']);
 
 interface Kind {
   title: string;
@@ -187,6 +196,38 @@ for (const [title, shape, least] of [
     });
   });
 }
+
+/** Descriptions whose first sentence, after its opening, is the answer. */
+function extractShape(rows: number, tests: number): Record<string, string> {
+  const words = ['quick', 'small', 'library', 'parser', 'game', 'chess', 'text', 'mail', 'server', 'viewer', 'image', 'audio', 'graph'];
+  const say = (count: number) => Array.from({ length: count }, () => pick(words)).join(' ');
+  const cells = (i: number): (string | number)[] => {
+    const answer = say(5);
+    return [i, `Tool ${i} is a ${answer}. It can ${say(6)}. See the ${say(4)}.`, answer];
+  };
+  return {
+    'train.csv': makeCsv(['id', 'about', 'line'], rows, cells),
+    'test.csv': makeCsv(['id', 'about'], tests, (i) => cells(i + rows).slice(0, 2)),
+    'sample_submission.csv': makeCsv(['id', 'line'], tests, (i) => [i + rows, 'a tool']),
+  };
+}
+
+for (const [metric, most] of [
+  ['chrf', 100],
+  ['cer', 0],
+] as const) {
+  test.serial(`the piece of a text that answers is found: ${metric}`, async (t) => {
+    const beats = (score: number) => Math.abs(score - most) < 1e-6;
+    await checkProgram(t, 'text_extract', { title: metric, metric, beats, files: () => extractShape(240, 60) });
+  });
+}
+
+test.serial('among many rows the nearest text is found by its words', async (t) => {
+  t.timeout(240_000);
+  const beats = (score: number, baseline: number) => score > baseline + 5;
+  const kind = { title: 'many texts', metric: 'chrf', beats, files: () => extractShape(11_000, 200) } as const;
+  await checkProgram(t, 'nearest_answers', kind);
+});
 
 test.serial('every recipe learns from images alone', async (t) => {
   t.timeout(300_000);

@@ -157,6 +157,17 @@ test('a test set of another kind makes a score unverified, and names the column'
   t.regex(evaluation.trust.reasons[0] ?? '', /a model tells them apart with AUC 0\.9\d\d, most by "b"/);
 });
 
+test('codes that never repeat do not tell the test apart, codes of its own do', async (t) => {
+  const random = makeRandom(6);
+  const ownCode = () => [`B00${Math.floor(random() * 1e9).toString(36)}`];
+  const fresh = await judge(t, makeCompetition({ names: ['a', 'b', 'code'], row: makeRows(3, true, ownCode) }));
+  t.deepEqual(fresh.trust, { verdict: 'verified', reasons: [] });
+  const codeOf = (letter: string) => () => [`${letter}${Math.floor(random() * 5)}`];
+  const apart = { row: makeRows(3, true, codeOf('k')), testRow: makeRows(4, true, codeOf('m')) };
+  const moved = await judge(t, makeCompetition({ names: ['a', 'b', 'code'], ...apart }));
+  t.deepEqual(failed(moved), ['test rows like training rows']);
+});
+
 test('a perfect score is unverified', async (t) => {
   const row = makeRows(3, true, (target) => [target]);
   const evaluation = await judge(t, makeCompetition({ names: ['a', 'b', 'answer'], row }), 'auc', (each) => each['answer'] ?? '0');

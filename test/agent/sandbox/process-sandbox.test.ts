@@ -18,7 +18,7 @@ const confined = probe.confinement === null ? null : { ...probe.confinement, bub
 type Mode = readonly [name: string, confinement: Confinement | null];
 const MODES: readonly Mode[] = [
   ['', null],
-  [' (confined)', confined ?? { python: PYTHON, bubblewrap: null, script: CONFINE_SCRIPT }],
+  [' (confined)', confined ?? { python: PYTHON, ownUser: false, bubblewrap: null, script: CONFINE_SCRIPT }],
   // Where it is installed.
   ...(probe.confinement?.bubblewrap ? [[' (bubblewrap)', probe.confinement] satisfies Mode] : []),
 ];

@@ -1,5 +1,13 @@
 """System calls that nobody needs for a model."""
 
+import resource
+
+
+def raise_limits():
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most + 1, most + 1))
+
+
 attempt("trace the agent", lambda: call("ptrace", 16, GIVEN["pid"], 0, 0))
 attempt("user namespace", lambda: call("unshare", 0x10000000))
 attempt("network namespace", lambda: call("unshare", 0x40000000))
@@ -21,6 +29,8 @@ attempt("a descriptor of another process", lambda: call("pidfd_open", GIVEN["pid
 attempt("a control group", lambda: Path("/sys/fs/cgroup/cgroup.procs").open("a").write("0"))
 attempt("a kernel setting", lambda: Path("/proc/sys/kernel/core_pattern").open("a").close())
 attempt("a device", lambda: os.mknod(OUT / "device", 0o020666, os.makedev(1, 1)))
+attempt("take rights of a group", lambda: os.setgroups([1]))
+attempt("raise its own limits", lambda: raise_limits())
 attempt("signal the agent", lambda: os.kill(GIVEN["pid"], 0))
 
 

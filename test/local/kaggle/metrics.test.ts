@@ -47,6 +47,38 @@ test('multi-class log loss takes one column a class and rescales each row', (t) 
   t.true(Math.abs((score ?? 0) - (Math.log(2) - Math.log(0.9)) / 2) < 1e-9);
 });
 
+// Expected values are sacrebleu's (2.5, corpus_chrf) and, for ties and censoring, counted by hand.
+const CHRF = 65.44688686013009;
+test('chrF counts pieces of one to six characters over all rows, recall twice', (t) => {
+  const score = METRICS['chrf']?.score({
+    truth: [['a fast compressor'], ['plays chess']],
+    submitted: [['fast compression'], ['a chess player']],
+    columns: ['y'],
+  });
+  t.true(Math.abs((score ?? 0) - CHRF) < 1e-6, `${score}`);
+  t.is(METRICS['chrf']?.score({ truth: [['abc']], submitted: [['xyz']], columns: ['y'] }), 0);
+});
+
+test('concordance leaves out pairs whose order nobody knows, and counts equal risks half', (t) => {
+  const truth = [
+    ['1', '1'],
+    ['2', '0'],
+    ['3', '1'],
+    ['4', '0'],
+  ];
+  const of = (risks: number[]) => METRICS['concordance']?.score({ truth, submitted: columns(risks), columns: ['risk'] });
+  t.is(of([4, 3, 2, 1]), 1);
+  t.is(of([4, 3, 1, 1]), 3.5 / 4);
+  t.is(of([1, 3, 2, 1]), 1.5 / 4);
+  t.throws(() => METRICS['concordance']?.score({ truth: [['1', '0']], submitted: [['1']], columns: ['risk'] }), { message: /No pair/ });
+});
+
+test('a risk is scored against time and event, and nothing may stand beside it', (t) => {
+  const people = parseAnswers('id,time,event,Usage\n1,1,1,Public\n2,2,1,Public\n3,1,1,Private\n4,2,0,Private\n', 'id');
+  t.deepEqual(scoreSubmission(Buffer.from('id,risk\n1,9\n2,1\n3,1\n4,2\n'), people, 'concordance'), { publicScore: 1, privateScore: 0 });
+  t.throws(() => scoreSubmission(Buffer.from('id,a,b\n1,9,1\n'), people, 'concordance'), { message: /one column/ });
+});
+
 const answers = parseAnswers('id,y,Usage\n1,10,Public\n2,20,Private\n3,30,Private\n', 'id');
 
 test('the two parts are scored apart, whatever the order of rows and columns', (t) => {
