@@ -81,12 +81,14 @@ async function solve(competition: ServedCompetition, dir: string, timeLimitS: st
   const out = await mkdtemp(join(tmpdir(), 'kaggle-agent-demos-'));
   try {
     const args = [join(PROJECT_DIR, 'cli/main.ts'), 'solve', dir, '--no-llm', '--time-limit', timeLimitS, '--out', out, '-o', 'json'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const said: string[] = [];
+    child.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
     const [code] = z
       .tuple([z.int().nullable()])
       .rest(z.unknown())
       .parse(await once(child, 'close'));
-    if (code !== 0) throw new Error(`${competition.slug}: solve ended with code ${code}`);
+    if (code !== 0) throw new Error(`${competition.slug}: solve ended with code ${code}: ${said.join('').trim().slice(-500)}`);
     const scoreOf = (bytes: Buffer) => scoreSubmission(bytes, competition.answers, competition.facts.scoring.metric).privateScore;
     const sample = competition.files.find(({ name }) => name === 'sample_submission.csv');
     if (sample === undefined) throw new Error(`${competition.slug} has no sample_submission.csv`);
