@@ -10,11 +10,14 @@ import type { RunContext } from './context.ts';
 import { AgentEvent } from '#core/report.ts';
 import { competitionUrl } from '#core/kaggle.ts';
 import { openProcessSandbox } from './sandbox/process-sandbox.ts';
+import type { Recipe } from './search/recipes.ts';
 import { loadRecipes } from './search/recipes.ts';
 import { removeFolder } from './remove-folder.ts';
 import { runAgent } from './run.ts';
 import { startHarness } from './evaluate/harness-client.ts';
 import { wrapWrites } from './storing.ts';
+
+const FOLDS_AT_ONCE = 2;
 
 /** What to solve, and where. `store` gets everything that a job leaves; `kaggle` may be a folder (`createFolderKaggle`). */
 export interface SolveOptions {
@@ -33,6 +36,10 @@ export interface SolveOptions {
   readonly hint?: string | null;
   /** Whom to ask for ideas and programs, and the most dollars for it; absent = built-in recipes only. */
   readonly llm?: { readonly model: NonNullable<RunContext['model']>; readonly budgetUsd: number } | null;
+  /** What is tried; absent = the built-in recipes. */
+  readonly recipes?: readonly Recipe[];
+  /** How many folds run at a time, at most. */
+  readonly foldsAtOnce?: number;
   /** Downloaded data is kept here between calls; null = a temporary folder. */
   readonly cacheDir?: string | null;
   readonly signal: AbortSignal;
@@ -70,14 +77,14 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       kaggle: options.kaggle,
       startHarness: ({ threads, onLog }) => startHarness({ python, threads, onLog }),
       sandbox: (await openProcessSandbox(python, { warm: true })).sandbox,
-      recipes: await loadRecipes(),
+      recipes: options.recipes ?? (await loadRecipes()),
       identity: { podUid: `process-${process.pid}`, nonce: randomUUID() },
       podName: null,
       clock: options.clock,
       signal: options.signal,
       workDir: join(workDir, 'work'),
       cacheDir: options.cacheDir ?? join(workDir, 'cache'),
-      foldsAtOnce: 2,
+      foldsAtOnce: options.foldsAtOnce ?? FOLDS_AT_ONCE,
       model: options.llm?.model ?? null,
       print: options.onLine,
       versions: { node: process.versions.node },

@@ -128,6 +128,14 @@ function addLocalCommands(program: Command, run: Run): void {
     .addOption(outputOption())
     .action(run(lazily(async () => (await import('./commands/solve.ts')).solveCommand)));
   program
+    .command('reproduce')
+    .description("run a job's best solution once more on this machine, and compare score and file")
+    .argument('<job>', 'job id, or the folder that solve wrote')
+    .option('--data <competition>', 'folder with the data files, slug or URL; by default the competition of the job')
+    .option('--time-limit <seconds>', 'seconds that it may use; by default what the job had', parseInteger)
+    .addOption(outputOption())
+    .action(run(lazily(async () => (await import('./commands/reproduce.ts')).reproduceCommand)));
+  program
     .command('doctor')
     .description('what works here, and what to do about the rest')
     .addOption(outputOption())

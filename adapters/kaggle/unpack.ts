@@ -61,6 +61,40 @@ export async function unpackArchive(
   }
 }
 
+/**
+ * Opens the zip archives of several files that lie in a folder of data, one level deep and under the same rules; each is removed once it is
+ * unpacked. Packed single files stay: they are read as they are. Throws as unpackArchive does, and leaves what it had unpacked by then.
+ */
+export async function unpackInside(
+  dir: string,
+  files: readonly UnpackedFile[],
+  options: { limits?: Partial<UnpackLimits>; signal?: AbortSignal } = {},
+): Promise<UnpackedFile[]> {
+  const packedBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const usage: Usage = {
+    limits: { ...DEFAULT_UNPACK_LIMITS, ...options.limits },
+    packedBytes,
+    entries: 0,
+    bytes: 0,
+    signal: options.signal,
+  };
+  const names = new TakenNames();
+  for (const { path } of files) names.addFile(path);
+  const found: UnpackedFile[] = [];
+  for (const file of files) {
+    const isOfSeveral = (await innerKind(file.path, join(dir, file.path))) === 'zip' && (await countFiles(join(dir, file.path))) > 1;
+    const stem = file.path.slice(0, file.path.lastIndexOf('.'));
+    found.push(...(isOfSeveral ? await unpackInnerZip(dir, file, stem, names, usage) : [file]));
+  }
+  return found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function countFiles(archivePath: string): Promise<number> {
+  const zip = await openZip(archivePath);
+  zip.close();
+  return zip.entryCount;
+}
+
 async function requireEmpty(dir: string): Promise<void> {
   const found = await readdir(dir).catch(ignoreMissing);
   if (found && found.length > 0)

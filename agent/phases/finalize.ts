@@ -92,6 +92,11 @@ async function writeFiles(run: RunContext, task: Task, search: Search, outside: 
   if (best.solution.kind === 'stack')
     await add('stack.json', `${JSON.stringify({ members: best.solution.report.parents }, null, 2)}\n`, 'application/json');
   const evidence = writeEvidence(run, task, search, outside);
+  for (const { number, file } of evidence.reproduction?.programs ?? []) {
+    const report = search.board.reports.get(number);
+    const program = report === undefined ? null : await readProgram(run, report);
+    if (program !== null) await add(file, program, 'text/x-python');
+  }
   await add('evidence.json', `${JSON.stringify(evidence, null, 2)}\n`, 'application/json');
   await add('journal.jsonl', `${run.journal.lines().join('\n')}\n`, 'application/x-ndjson');
   await add('report.html', writeReport(evidence), 'text/html; charset=utf-8');

@@ -20,7 +20,7 @@ export function planSolutions(run: Pick<RunContext, 'recipes' | 'earlier'>, task
   let nextNumber = Math.max(earlier.nextNumber, 1);
   const planned: PlannedSolution[] = [];
   for (const recipe of chooseRecipes(run.recipes, task.profile)) {
-    const number = findNumber(earlier, recipe) ?? nextNumber++;
+    const number = findNumber(earlier, recipe) ?? recipe.number ?? nextNumber++;
     if (board.reports.has(number)) continue;
     const deaths = earlier.deaths.get(number) ?? 0;
     planned.push({ number, recipe, skip: deaths >= MAX_DEATHS ? `${deaths} attempts ended while it ran: it is not run again` : null });

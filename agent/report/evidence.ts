@@ -1,7 +1,10 @@
 import type { Expected } from '../evaluate/harness-protocol.ts';
 import type { Leaderboard } from '../phases/submit.ts';
 import type { RunContext, Task } from '../context.ts';
+import type { Reproduction, ReproducedProgram } from './reproduction.ts';
 import type { Search } from '../search/search.ts';
+import type { SolutionReport } from '#core/report.ts';
+import { arch, cpus } from 'node:os';
 
 /** How the score was expected to be on the leaderboard, and what that said. */
 export interface Outside {
@@ -52,11 +55,46 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
     totalSeconds: Math.round(run.deadline.elapsedS() * 1000) / 1000,
     notes: run.notes,
     journal: run.journal.head(),
+    reproduction: describeReproduction(run, task, search),
   };
 }
 export type Evidence = ReturnType<typeof writeEvidence>;
 
 function findProgramHash(run: RunContext, number: number): string | null {
+  return findProgram(run, number)?.sha256 ?? null;
+}
+
+function findProgram(run: RunContext, number: number) {
   const started = [...run.earlier.started.values(), ...run.journal.facts()].filter((fact) => fact.type === 'solution-started');
-  return started.findLast((fact) => fact.number === number)?.program?.sha256 ?? null;
+  return started.findLast((fact) => fact.number === number)?.program ?? null;
+}
+
+/** Null where the best is the constant, or a program that it needs is not known any more. */
+function describeReproduction(run: RunContext, task: Task, search: Search): Reproduction | null {
+  const best = search.keeper.best?.solution.report;
+  if (best === undefined || best.kind === 'baseline') return null;
+  const programs: ReproducedProgram[] = [];
+  for (const { number, title, kind } of listNeeded(search, best)) {
+    const program = findProgram(run, number);
+    if (program === null || kind === 'baseline' || kind === 'blend') return null;
+    const { recipe, sha256, params } = program;
+    programs.push({ number, title, kind, file: `solution-${number}.py`, sha256, recipe, params });
+  }
+  return {
+    seed: task.seed,
+    threads: run.threads,
+    foldsAtOnce: run.foldsAtOnce,
+    memoryMib: run.spec.resources.memoryMib,
+    timeLimitS: run.deadline.limitS,
+    overrides: run.spec.task,
+    machine: { cpu: cpus()[0]?.model ?? 'unknown', arch: arch() },
+    programs,
+  };
+}
+
+/** The solutions with programs that have to run before this one is there: its own, and all that a blend or a stack was made of. */
+function listNeeded(search: Search, best: SolutionReport): SolutionReport[] {
+  const members = best.kind === 'blend' || best.kind === 'stack' ? best.parents : [];
+  const found = members.flatMap((number) => search.board.reports.get(number) ?? []);
+  return [...found, ...(best.kind === 'blend' ? [] : [best])].toSorted((left, right) => left.number - right.number);
 }

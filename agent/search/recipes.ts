@@ -8,6 +8,22 @@ import type { TaskProfile } from '../evaluate/harness-protocol.ts';
 /** Where the built-in programs are. */
 export const RECIPES_INDEX = fileURLToPath(new URL('../python/recipes/index.json', import.meta.url));
 
+/** Every type of target that a program can be for. */
+export const ALL_TARGET_TYPES = [
+  'binary',
+  'multiclass',
+  'regression',
+  'quantile',
+  'survival',
+  'list',
+  'set',
+  'text',
+  'mask',
+  'boxes',
+] as const;
+/** Every kind of data that one can be for. */
+export const ALL_MODALITIES = ['tabular', 'text', 'interactions'] as const;
+
 const RecipesIndex = z.object({
   schema_version: z.literal(1),
   recipes: z.array(
@@ -18,8 +34,8 @@ const RecipesIndex = z.object({
       kind: z.enum(['rows', 'stack']).default('rows'),
       params: z.record(z.string(), z.unknown()),
       cost_rank: z.number(),
-      tasks: z.array(z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes'])),
-      modalities: z.array(z.string()),
+      tasks: z.array(z.enum(ALL_TARGET_TYPES)),
+      modalities: z.array(z.enum(ALL_MODALITIES)),
       max_train_rows: z.number(),
     }),
   ),
@@ -40,6 +56,8 @@ export interface Recipe {
   readonly targetTypes: readonly string[];
   readonly modalities: readonly string[];
   readonly maxTrainRows: number;
+  /** The number that the solution had in a run that is done once more; absent = the next one. */
+  readonly number?: number;
 }
 
 /** Reads the index of built-in programs and the programs' hashes. Throws when one is missing: that is a broken installation. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { unpackInside } from '#adapters/kaggle/unpack.ts';
 import type { Competition, CompetitionPage, Kaggle } from '#core/kaggle.ts';
 import { competitionUrl, KaggleError } from '#core/kaggle.ts';
 
@@ -48,13 +49,14 @@ export function createFolderKaggle(path: string): Kaggle {
       const { files } = await listData();
       return { path: join(dir, slug), bytes: files.reduce((sum, file) => sum + file.bytes, 0), md5: null, resumed: false };
     },
-    unpack: async (_archive, dir) => {
+    unpack: async (_archive, dir, { signal } = {}) => {
       const { dataDir, files } = await listData();
       for (const { name } of files) {
         await mkdir(join(dir, name, '..'), { recursive: true });
         await cp(join(dataDir, name), join(dir, name), { dereference: true });
       }
-      return files.map(({ name, bytes }) => ({ path: name, bytes }));
+      const copied = files.map(({ name, bytes }) => ({ path: name, bytes }));
+      return unpackInside(dir, copied, signal === undefined ? {} : { signal });
     },
     submitFile: nowhere,
     getSubmission: nowhere,

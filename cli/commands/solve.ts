@@ -1,24 +1,19 @@
-import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { solveLocally } from '#agent/solve.ts';
 import type { SolveOptions } from '#agent/solve.ts';
 import { readModels } from '#agent/budget/read-models.ts';
-import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
 import { createDirectoryStore } from '#adapters/storage/directory.ts';
-import { createKaggleClient } from '#adapters/kaggle/client.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
 import type { ArtifactStore } from '#core/ports.ts';
-import type { Kaggle } from '#core/kaggle.ts';
 import type { Manifest } from '#core/report.ts';
-import { parseCompetitionRef } from '#core/kaggle.ts';
 import { readClaudeKey } from '#local/claude-key.ts';
-import { readKaggleCredentials } from '#local/credentials.ts';
-import { listBundledCompetitions } from '#local/bundled.ts';
 import { PROJECT_DIR } from '#local/config.ts';
 import type { CommandContext, OutputFlag } from '../context.ts';
 import { CliError, EXIT_CODES } from '../exit-codes.ts';
 import { ProgressLine, formatScore } from '../output.ts';
+import { findSource } from '../find-source.ts';
 import type { TaskFlags } from '../task-options.ts';
 
 interface SolveFlags extends OutputFlag, TaskFlags {
@@ -87,34 +82,8 @@ async function openLlm(context: CommandContext, flags: SolveFlags): Promise<Solv
   return { model: { client, table: readModels(env['KAGGLE_AGENT_MODELS_FILE']) }, budgetUsd: flags.budgetUsd };
 }
 
-/** A folder, else a bundled competition, else Kaggle with the credentials of the environment. */
-async function findSource(text: string, env: CommandContext['env']): Promise<{ slug: string; kaggle: Kaggle }> {
-  const isFolder = await stat(text).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-  if (isFolder) return { slug: nameFolder(text), kaggle: createFolderKaggle(text) };
-  const parsed = parseCompetitionRef(text);
-  if (!parsed.ok) throw new CliError(`${text} is not a folder. ${parsed.message}`, EXIT_CODES.usage);
-  const bundled = (await listBundledCompetitions()).find(({ slug }) => slug === parsed.slug);
-  if (bundled !== undefined) return { slug: bundled.slug, kaggle: createFolderKaggle(bundled.dir) };
-  const credentials = await readKaggleCredentials(env);
-  if (credentials === null) {
-    throw new CliError(
-      `"${parsed.slug}" is not bundled, and there are no Kaggle credentials. Put a token in KAGGLE_API_TOKEN or ~/.kaggle/kaggle.json.`,
-      EXIT_CODES.auth,
-    );
-  }
-  return {
-    slug: parsed.slug,
-    kaggle: createKaggleClient({
-      credentials,
-      ...(env['KAGGLE_AGENT_KAGGLE_API_BASE'] !== undefined && { baseUrl: env['KAGGLE_AGENT_KAGGLE_API_BASE'] }),
-    }),
-  };
-}
-
-async function copyOut(storeDir: string, store: ArtifactStore, manifest: Manifest, folder: string): Promise<string[]> {
+/** Copies what a manifest names from the agent's storage into a folder; returns the paths. Throws CliError when a file is missing. */
+export async function copyOut(storeDir: string, store: ArtifactStore, manifest: Manifest, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const part = join(storeDir, 'copy.part');
   const paths: string[] = [];

@@ -43,7 +43,17 @@ test('an attempt claims, tries its recipes, blends, stores every file and writes
   t.is(manifest.bestSolution, 4);
   t.deepEqual(
     manifest.files.map((file) => file.name),
-    ['submission.csv', 'solution.py', 'blend.json', 'evidence.json', 'journal.jsonl', 'report.html'],
+    [
+      'submission.csv',
+      'solution.py',
+      'blend.json',
+      'solution-1.py',
+      'solution-2.py',
+      'solution-3.py',
+      'evidence.json',
+      'journal.jsonl',
+      'report.html',
+    ],
   );
   t.is(await readResultFile(store, params.spec, 'submission.csv'), 'id,y\n1,2.75\n');
   const last = order.filter((key) => !key.includes('/events/') && !key.includes('/logs/')).at(-1);

@@ -161,6 +161,40 @@ for (const { name: wanted, pack, unpack } of PACKED) {
   });
 }
 
+test('archives of several files in a folder are opened, and what they hold is given to solutions; one that is unsafe is refused', async (t) => {
+  t.timeout(240_000);
+  const { dir } = await makeStore(t);
+  const folder = join(dir, 'pictures');
+  await mkdir(folder);
+  const name = (id: number) => `${id}.png`;
+  const rows = (first: number, count: number, label: boolean) =>
+    Array.from({ length: count }, (_, i) => [first + i, name(first + i), i % 7, ...(label ? [i % 7 > 3 ? 1 : 0] : [])].join(',')).join(
+      '\n',
+    );
+  await writeFile(join(folder, 'train.csv'), `id,file,x,y\n${rows(0, 120, true)}\n`);
+  await writeFile(join(folder, 'test.csv'), `id,file,x\n${rows(120, 30, false)}\n`);
+  await writeFile(join(folder, 'sample_submission.csv'), `id,y\n${Array.from({ length: 30 }, (_, i) => `${120 + i},0`).join('\n')}\n`);
+  const zip = new ZipFile();
+  for (let id = 0; id < 150; id += 1) zip.addBuffer(Buffer.from(`file ${id}`), name(id));
+  zip.end();
+  await writeFile(join(folder, 'files.zip'), await readAll(zip.outputStream));
+  const { result, lines } = await solve(t, folder, { timeLimitS: 25 });
+  t.is(result.exitCode, 0, lines.slice(-20).join('\n'));
+  t.true(
+    result.manifest?.notes.some((note) => /the files that file names are given to solutions/.test(note)),
+    result.manifest?.notes.join(),
+  );
+
+  const unsafe = new ZipFile();
+  unsafe.addBuffer(Buffer.from('a'), 'one.txt');
+  unsafe.addBuffer(Buffer.from('b'), 'ONE.txt');
+  unsafe.end();
+  await writeFile(join(folder, 'files.zip'), await readAll(unsafe.outputStream));
+  const refused = await solve(t, folder, { timeLimitS: 25 });
+  t.is(refused.result.exitCode, 64);
+  t.regex(refused.result.error?.message ?? '', /The archive was not unpacked: two entries have the same name/);
+});
+
 test('a folder without a training file ends with 64 and says which files there are', async (t) => {
   t.timeout(60_000);
   const { dir } = await makeStore(t);

@@ -1,6 +1,7 @@
 """Trust checks of the data and the folds, once a task: leaks, twins, shift, and folds that are apart. None looks at a solution."""
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from . import metrics
@@ -17,6 +18,7 @@ SHIFT_AUC = 0.8
 MORE_TWINS = 0.1
 _MIN_ROWS = 50
 _TREES = 60
+_NAMES_FROM = 0.95
 
 
 def check_data(task: Task, folds: Folds) -> list[Check]:
@@ -97,7 +99,7 @@ def _check_shift(task: Task) -> Check:
     if min(len(train), len(test)) < _MIN_ROWS:
         return check(name, True, "note", f"{min(len(train), len(test))} rows are too few to tell")
     rows = np.concatenate([train, test])
-    names = [c for c in task.profile["feature_columns"] if c != task.profile["time_column"]]
+    names = [c for c in task.profile["feature_columns"] if c != task.profile["time_column"] and not _names_rows(task, c)]
     if not names:
         return check(name, True, "note", "no column to tell them by")
     table = np.column_stack([np.nan_to_num(_numbers(task, c, rows), nan=-1e9, posinf=1e30, neginf=-1e30) for c in names]).astype(np.float32)
@@ -109,6 +111,14 @@ def _check_shift(task: Task) -> Check:
     detail = f"a model tells them apart with AUC {auc:.3f}" + (f', most by "{shown(most)}"' if auc > SHIFT_AUC else "")
     # Later rows differ from earlier ones: that is what folds by time are for.
     return check(name, auc <= SHIFT_AUC, "note" if task.is_timed else "unverified", detail)
+
+
+def _names_rows(task: Task, name: str) -> bool:
+    """Whether words hardly ever repeat: they name rows (a file, a code), and no model can learn of one what holds for another."""
+    if task.profile["column_types"][name] != "categorical":
+        return False
+    values = task.features.column(name).drop_null()
+    return pc.count_distinct(values).as_py() > _NAMES_FROM * len(values)
 
 
 def _numbers(task: Task, name: str, rows: NDArray[np.int64] | None) -> Array:

@@ -168,7 +168,7 @@ class Session(StackMethods):
         except BadOutput as error:
             agrees, detail = False, f"the refit cannot be read: {error}"
         else:
-            compared = compare_refit(kept, scores)
+            compared = compare_refit(self._need_task(), kept, scores)
             agrees, detail = compared.agrees, compared.detail
             kept.final = scores if agrees else None
         kept.refit = check("refit like folds", agrees, "suspect" if is_read else "note", detail)

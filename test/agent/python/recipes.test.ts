@@ -244,6 +244,53 @@ test.serial('every recipe learns from images alone', async (t) => {
     await checkProgram(t, program, { title: 'images', metric: 'auc', beats: up, files: () => files });
 });
 
+/** A second of a tone at 8 kHz, 16 bits: low or high, with some noise. */
+function makeTone(hertz: number): Uint8Array {
+  const wav = Buffer.alloc(44 + 2 * 8000);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(36 + 2 * 8000, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  for (const [value, at] of [
+    [1, 20],
+    [1, 22],
+    [2, 32],
+    [16, 34],
+  ] as const)
+    wav.writeUInt16LE(value, at);
+  wav.writeUInt32LE(8000, 24);
+  wav.writeUInt32LE(16_000, 28);
+  wav.write('data', 36);
+  wav.writeUInt32LE(2 * 8000, 40);
+  for (let i = 0; i < 8000; i += 1) {
+    const sample = 6000 * Math.sin((2 * Math.PI * hertz * i) / 8000) + 4000 * (random() - 0.5);
+    wav.writeInt16LE(Math.round(sample), 44 + 2 * i);
+  }
+  return wav;
+}
+
+function soundsShape(suffix: string, content: (isHigh: boolean) => Uint8Array): Record<string, string | Uint8Array> {
+  const labels = Array.from({ length: 150 }, () => random() < 0.5);
+  const name = (i: number) => `s${String(i).padStart(4, '0')}.${suffix}`;
+  const media = Object.fromEntries(labels.map((isHigh, i) => [`sounds/${name(i)}`, content(isHigh)]));
+  return {
+    ...media,
+    'train.csv': makeCsv(['id', 'file', 'high'], 120, (i) => [i, name(i), labels[i] ? 1 : 0]),
+    'test.csv': makeCsv(['id', 'file'], 30, (i) => [i + 120, name(i + 120)]),
+    'sample_submission.csv': makeCsv(['id', 'high'], 30, (i) => [i + 120, 0.5]),
+  };
+}
+
+test.serial('every recipe learns from sounds alone, and answers alike where files tell nothing', async (t) => {
+  t.timeout(300_000);
+  const sounds = soundsShape('wav', (isHigh) => makeTone(isHigh ? 1200 : 400));
+  const nothing = soundsShape('wav', () => Buffer.from(String(random())));
+  for (const program of ['gradient_boosting', 'xgboost_shallow', 'linear', 'extra_trees']) {
+    await checkProgram(t, program, { title: 'sounds', metric: 'auc', beats: up, files: () => sounds });
+    await checkProgram(t, program, { title: 'nothing', metric: 'auc', beats: (score) => score === 0.5, files: () => nothing });
+  }
+});
+
 test.serial('the same run gives the same bytes', async (t) => {
   t.timeout(300_000);
   const kind = KINDS[0];

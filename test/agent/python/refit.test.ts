@@ -67,6 +67,21 @@ test('folds that do not differ at all allow a refit that is nearly the same', as
   t.true((await opened.harness.takeRefit({ solution: 1, out_dir: outDir })).adopted);
 });
 
+test('models that answer nearly the same everywhere may differ by a hundredth of the labels’ spread', async (t) => {
+  const alike = (shift: number) => () => 0.5 + shift;
+  for (const [shift, adopted] of [
+    [0.004, true],
+    [0.02, false],
+  ] as const) {
+    const opened = await openCut(t, binaryCompetition(), 'auc');
+    await gradeFolds(t, opened, 1, alike(0));
+    const outDir = join(await makeFolder(t), 'whole');
+    if (opened.wholeRun === null) return t.fail();
+    await writeOutput(outDir, opened.wholeRun, alike(shift));
+    t.is((await opened.harness.takeRefit({ solution: 1, out_dir: outDir })).adopted, adopted);
+  }
+});
+
 test('a refit that answers with decisions where the folds gave scores is not used', async (t) => {
   const opened = await openCut(t, binaryCompetition(), 'accuracy');
   await gradeFolds(t, opened, 1, shifted(0));

@@ -61,6 +61,7 @@ const evidence: Evidence = {
   totalSeconds: 7,
   notes: [HOSTILE],
   journal: { seq: 1, hash: 'h' },
+  reproduction: null,
 };
 
 test('text from a competition is never markup, and nothing is loaded from elsewhere', (t) => {
