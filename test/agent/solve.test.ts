@@ -166,7 +166,7 @@ test('archives of several files in a folder are opened, and what they hold is gi
   const { dir } = await makeStore(t);
   const folder = join(dir, 'pictures');
   await mkdir(folder);
-  const name = (id: number) => `${id}.png`;
+  const name = (id: number) => `f${id}.png`;
   const rows = (first: number, count: number, label: boolean) =>
     Array.from({ length: count }, (_, i) => [first + i, name(first + i), i % 7, ...(label ? [i % 7 > 3 ? 1 : 0] : [])].join(',')).join(
       '\n',
