@@ -55,6 +55,7 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
     totalSeconds: Math.round(run.deadline.elapsedS() * 1000) / 1000,
     notes: run.notes,
     journal: run.journal.head(),
+    spend: { usd: run.used.llmUsd, budgetUsd: run.spec.budgetUsd },
     reproduction: describeReproduction(run, task, search),
   };
 }

@@ -1,6 +1,7 @@
 import type { Evidence } from './evidence.ts';
-import type { SolutionReport } from '#core/report.ts';
 import { drawScores } from './score-chart.ts';
+import { escape, show } from './markup.ts';
+import { writeSolutions } from './solution-table.ts';
 
 const STYLE = `
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6470;--line:#d8dee4;--back:#fff;--mark:#0b66c3;--good:#1a7f37;--bad:#b42318}
@@ -32,22 +33,12 @@ export function writeReport(evidence: Evidence): string {
     writeFacts(evidence),
     '<h2>Solutions</h2>',
     drawScores(evidence.solutions, { direction: metric.direction, bestNumber: best?.number ?? null }),
-    writeSolutions(evidence.solutions, best?.number ?? null),
+    writeSolutions(evidence.solutions, { direction: metric.direction, bestNumber: best?.number ?? null }),
     writeChecks(evidence),
     writeNotes(evidence),
     writeOrigin(evidence),
     '</body></html>\n',
   ].join('\n');
-}
-
-/** Makes untrusted text safe inside HTML. */
-export function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-}
-
-/** A number with five significant digits. */
-export function show(value: number | null | undefined): string {
-  return value === null || value === undefined ? '–' : Number(value.toPrecision(5)).toString();
 }
 
 function describeTask({ task, metric }: Evidence): string {
@@ -56,7 +47,7 @@ function describeTask({ task, metric }: Evidence): string {
   return `Predict ${targets}; ${task.trainRows} rows to learn from, ${task.testRows} to answer. ${metric.display_name}, ${better}.`;
 }
 
-function writeFacts({ best, metric, expected, leaderboard, folds, totalSeconds }: Evidence): string {
+function writeFacts({ best, metric, expected, leaderboard, folds, totalSeconds, spend }: Evidence): string {
   const fact = (name: string, value: string, more: string): string =>
     `<div><div class="soft">${name}</div><div class="big">${value}</div><div class="soft">${more}</div></div>`;
   const interval = best?.score ? `95 % interval ${show(best.score.low)} to ${show(best.score.high)}` : '';
@@ -74,6 +65,7 @@ function writeFacts({ best, metric, expected, leaderboard, folds, totalSeconds }
     leaderboard === null ? '' : fact('Leaderboard', show(leaderboard.public), `public; private ${show(leaderboard.private)}`),
     fact('Best solution', best ? `#${best.number}` : '–', escape(best?.title ?? '')),
     fact('Time', `${show(totalSeconds)} s`, ''),
+    spend.usd === 0 ? '' : fact('Claude', `$${show(spend.usd)}`, `of $${show(spend.budgetUsd)}`),
     '</div>',
   ].join('');
 }
@@ -84,20 +76,6 @@ function writeTrust({ best }: Evidence): string {
   if (verdict === 'verified') return '<p class="good">Verified: every check of the score passed.</p>';
   const list = `<ul>${reasons.map((reason) => `<li>${escape(reason)}</li>`).join('')}</ul>`;
   return `<p class="bad">${verdict === 'suspect' ? 'Suspect: the score cannot be trusted.' : 'Unverified: look at this before you trust the score.'}</p>${list}`;
-}
-
-function writeSolutions(solutions: readonly SolutionReport[], bestNumber: number | null): string {
-  const rows = solutions.map((solution) => {
-    const range = solution.score ? `${show(solution.score.low)} to ${show(solution.score.high)}` : '';
-    const suspect =
-      solution.trust?.verdict === 'suspect' ? ` <span class="bad">suspect: ${escape(solution.trust.reasons[0] ?? '')}</span>` : '';
-    const result = solution.state === 'failed' ? `<span class="bad">${escape(solution.failure ?? 'failed')}</span>` : `${range}${suspect}`;
-    const score = `<td class="n">${show(solution.score?.score)}</td>`;
-    const name = `<td>${solution.number}</td><td>${escape(solution.title)}</td>`;
-    return `<tr${solution.number === bestNumber ? ' class="best"' : ''}>${name}${score}<td>${result}</td><td class="n">${show(solution.seconds)}</td></tr>`;
-  });
-  const head = '<tr><th>#</th><th>Solution</th><th class="n">Score</th><th>95 % interval</th><th class="n">Seconds</th></tr>';
-  return `<div class="scroll"><table>${head}${rows.join('')}</table></div>`;
 }
 
 function writeChecks({ submission, best }: Evidence): string {

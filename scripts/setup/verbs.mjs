@@ -136,6 +136,7 @@ export const verbs = {
   manifests: program('scripts/deploy/manifests.ts', [npm]),
   test: runTests,
   'test-claude': (args) => runTests([...CLAUDE_TESTS, ...args]),
+  'test-guards': program('test/guards/main.ts', [npm, python]),
   'test-cluster': testCluster,
   coverage: measureCoverage,
   check: runChecks,

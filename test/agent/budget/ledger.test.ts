@@ -106,3 +106,10 @@ test('no order of reserving and settling goes above the cap, or charges less tha
   );
   t.pass();
 });
+
+test('of two who ask at once for the last dollar one gets it', async (t) => {
+  const { ledger } = makeLedger(1);
+  const both = await Promise.all([ledger.reserve(0.6), ledger.reserve(0.6)]);
+  t.is(both.filter((each) => each !== null).length, 1);
+  t.is(ledger.committedUsd(), 0.6);
+});

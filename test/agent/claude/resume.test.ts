@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { AgentParams } from '#agent/run.ts';
+import type { ArtifactStore } from '#core/ports.ts';
 import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
@@ -52,11 +53,11 @@ function chargedFor(server: ClaudeServer): number {
 const COUNTS = /\/(journal|claude|solutions|state|best)\//;
 
 /** A store that stops taking anything after so many of those writes: the process is as good as dead then. */
-function dieAfter(params: AgentParams, writes: number): AgentParams {
+function dieAfter(params: AgentParams, writes: number, counts = COUNTS): AgentParams {
   let done = 0;
   const store = wrapWrites(params.store, async ({ key, write }) => {
     if (done >= writes) throw new Error('dead');
-    if (COUNTS.test(key)) done += 1;
+    if (counts.test(key)) done += 1;
     return write();
   });
   return { ...params, store };
@@ -89,4 +90,31 @@ test('an attempt that ends anywhere is gone on with: the same tree, no answer pa
     t.true(spentUsd >= chargedFor(server) - 1e-9, `${title}: ${spentUsd} charged for ${chargedFor(server)}`);
   }
   t.truthy(manifest);
+});
+
+test('a stored answer is used for its own question only, and only with the bytes that were stored', async (t) => {
+  t.timeout(120_000);
+  /** How many questions the second attempt asks after the first died with answers stored. */
+  const askAgain = async (change: (next: AgentParams) => AgentParams): Promise<number> => {
+    const server = await startServer(t);
+    const params = await makeExplorer(t, server);
+    await runAgent(dieAfter(params, 2, /\/claude\//));
+    const before = server.requests.length;
+    t.true(before >= 2, `${before} questions before it died`);
+    const lines: string[] = [];
+    const next = change(nextAttempt(params, await makeExplorer(t, server)));
+    t.is(await runAgent({ ...next, print: (line) => lines.push(line) }), 0, lines.slice(-5).join('\n'));
+    return server.requests.length - before;
+  };
+  const usual = await askAgain((next) => next);
+  const changed = await askAgain((next) => {
+    const readObject: ArtifactStore['readObject'] = async (key, maxBytes) => {
+      const bytes = await next.store.readObject(key, maxBytes);
+      return bytes !== null && key.includes('/claude/') ? Buffer.from(JSON.stringify({ kind: 'answer', ...NOTHING })) : bytes;
+    };
+    return { ...next, store: { ...wrapWrites(next.store, async ({ write }) => write()), readObject } };
+  });
+  const otherwise = await askAgain((next) => ({ ...next, spec: { ...next.spec, hint: 'look at the dates' } }));
+  t.true(changed > usual, `${changed} questions where answers were changed, ${usual} else`);
+  t.true(otherwise > usual, `${otherwise} questions where questions were others, ${usual} else`);
 });

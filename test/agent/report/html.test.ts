@@ -62,6 +62,7 @@ const evidence: Evidence = {
   notes: [HOSTILE],
   journal: { seq: 1, hash: 'h' },
   reproduction: null,
+  spend: { usd: 0, budgetUsd: 0 },
 };
 
 test('text from a competition is never markup, and nothing is loaded from elsewhere', (t) => {
@@ -94,4 +95,32 @@ test('how far the score can be trusted stands above everything else, with its re
   t.regex(judged('verified'), /Verified: every check of the score passed/);
   t.regex(judged('suspect'), /Suspect: the score cannot be trusted/);
   t.regex(judged('suspect'), /suspect: why<\/span>/);
+});
+
+test('each solution tells what it came from, what it gained, and what its program claimed', (t) => {
+  const score = (value: number) => ({ score: value, low: value - 0.1, high: value + 0.1 });
+  const claim = { name: 'claimed like measured', ok: false, detail: 'the program claimed 0.001; measured: 0.4', weight: 'note' } as const;
+  const solutions = [
+    makeSolution(0, { kind: 'baseline', title: 'constant', score: score(2), trust: null }),
+    makeSolution(1, { title: 'first', score: score(1), foldScores: [0.9, 1.1], trust: null }),
+    makeSolution(2, {
+      title: 'second',
+      kind: 'generated',
+      parents: [1],
+      score: score(0.4),
+      foldScores: [0.3, 0.5],
+      checks: [claim],
+      trust: null,
+    }),
+    makeSolution(3, { title: 'third', kind: 'blend', parents: [1, 2], score: score(0.5), foldScores: [0.45, 0.55], trust: null }),
+    makeSolution(4, { title: 'fourth', state: 'failed', score: null, failure: 'it broke', trust: null }),
+  ];
+  const html = writeReport({ ...evidence, solutions, spend: { usd: 0.25, budgetUsd: 2 } });
+  const row = (title: string) => /<tr[^>]*>(?:(?!<tr).)*/g[Symbol.match](html)?.find((line) => line.includes(title)) ?? '';
+  t.regex(row('second'), /by Claude, from #1.*>\+0\.6</);
+  t.regex(row('second'), />0\.001</);
+  t.regex(row('third'), /of #1, #2.*>-0\.1 ± 0\.05</);
+  t.regex(row('first'), /<td class="n"><\/td>/, 'a gain on a constant says nothing');
+  t.regex(row('fourth'), /it broke/);
+  t.regex(html, /\$0\.25<\/div><div class="soft">of \$2</);
 });
