@@ -1,4 +1,4 @@
-import { copyFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outside } from '../report/evidence.ts';
 import type { Manifest, ManifestFile } from '#core/report.ts';
@@ -18,6 +18,8 @@ import { readProgram } from '../search/program-files.ts';
 import { submitToKaggle } from './submit.ts';
 import { verifyFinalists } from './verify.ts';
 import { writeEvidence } from '../report/evidence.ts';
+import { writeNotebook } from '../report/notebook.ts';
+import type { NotebookProgram } from '../report/notebook.ts';
 import { writeReport } from '../report/html.ts';
 
 interface ResultFile {
@@ -92,10 +94,17 @@ async function writeFiles(run: RunContext, task: Task, search: Search, outside: 
   if (best.solution.kind === 'stack')
     await add('stack.json', `${JSON.stringify({ members: best.solution.report.parents }, null, 2)}\n`, 'application/json');
   const evidence = writeEvidence(run, task, search, outside);
+  const programs: NotebookProgram[] = [];
   for (const { number, file } of evidence.reproduction?.programs ?? []) {
     const report = search.board.reports.get(number);
     const program = report === undefined ? null : await readProgram(run, report);
-    if (program !== null) await add(file, program, 'text/x-python');
+    if (program === null) continue;
+    await add(file, program, 'text/x-python');
+    programs.push({ number, code: Buffer.from(program).toString('utf8') });
+  }
+  if (programs.length > 0) {
+    const taskJson = await readFile(join(task.folds.runs[0]?.train_dir ?? '', 'task.json'), 'utf8');
+    await add('notebook.ipynb', writeNotebook(evidence, task.profile, { taskJson, programs }), 'application/x-ipynb+json');
   }
   await add('evidence.json', `${JSON.stringify(evidence, null, 2)}\n`, 'application/json');
   await add('journal.jsonl', `${run.journal.lines().join('\n')}\n`, 'application/x-ndjson');

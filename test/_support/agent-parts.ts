@@ -198,6 +198,7 @@ async function makeRun(home: string, fold: number) {
   const predict = join(home, `fold-${fold}`, 'predict');
   await mkdir(train, { recursive: true });
   await mkdir(predict, { recursive: true });
+  await writeFile(join(train, 'task.json'), JSON.stringify({ schema_version: 1, kind: 'rows' }));
   const folders = { run_id: `fold-${fold}`, fold, train_dir: train, predict_dir: predict };
   return { ...folders, predict_kind: 'validation+test' as const, train_rows: 20, predict_rows: 20 };
 }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { appendFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { Reproducible } from '#agent/report/reproduction.ts';
+import { PYTHON } from '../_support/python.ts';
 import { makeTempDir } from '../_support/kaggle-stand-in.ts';
 import { startCli } from './_run-cli.ts';
 
@@ -15,6 +18,30 @@ function makeRows(count: number, firstId: number, withTarget: boolean): string {
     return [firstId + index, a.toFixed(4), b.toFixed(4), ...(withTarget ? [(3 * a + b + random()).toFixed(4)] : [])].join(',');
   });
   return `${['Id', 'a', 'b', ...(withTarget ? ['price'] : [])].join(',')}\n${rows.join('\n')}\n`;
+}
+
+/** Runs the cells of a notebook in a copy of the data, as Jupyter would, and reads what it wrote. */
+async function runNotebook(notebook: string, data: string): Promise<Map<string, number>> {
+  const place = `${data}-notebook`;
+  await cp(data, place, { recursive: true });
+  const program = [
+    'import json, sys',
+    'names = {}',
+    'for cell in json.load(open(sys.argv[1]))["cells"]:',
+    '    text = "".join(cell["source"])',
+    '    if cell["cell_type"] != "code": continue',
+    '    if text.startswith("%%writefile "):',
+    '        name, body = text[len("%%writefile "):].split("\\n", 1)',
+    '        open(name, "w").write(body)',
+    '    else: exec(compile(text, "cell", "exec"), names)',
+  ].join('\n');
+  await promisify(execFile)(PYTHON, ['-c', program, notebook], { cwd: place, timeout: 200_000 });
+  return readPrices(await readFile(join(place, 'notebook-sample_submission.csv'), 'utf8'));
+}
+
+function readPrices(csv: string): Map<string, number> {
+  const rows = csv.trim().split('\n').slice(1);
+  return new Map(rows.map((row) => row.split(',')).map(([id = '', price]) => [id, Number(price)]));
 }
 
 test('the best solution runs once more, to the same bytes; another program, other data or no evidence are refused in words', async (t) => {
@@ -43,6 +70,12 @@ test('the best solution runs once more, to the same bytes; another program, othe
       .update(await readFile(join(out, 'submission.csv')))
       .digest('hex'),
   );
+
+  const answered = await runNotebook(join(out, 'notebook.ipynb'), data);
+  const handedIn = readPrices(await readFile(join(out, 'submission.csv'), 'utf8'));
+  t.deepEqual([...answered.keys()], [...handedIn.keys()]);
+  const apart = [...handedIn].map(([id, price]) => Math.abs(price - (answered.get(id) ?? Infinity)));
+  t.true(Math.max(...apart) < 0.5, `the notebook answers up to ${Math.max(...apart)} otherwise`);
 
   const [changed, moved] = [join(dir, 'changed'), join(dir, 'moved')];
   await cp(out, changed, { recursive: true });

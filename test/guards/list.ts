@@ -231,8 +231,8 @@ export const GUARDS: readonly Guard[] = [
     file: 'agent/deadline.ts',
     find: 'workS: () => remainingS() - reserveS(),',
     replace: 'workS: () => remainingS(),',
-    test: 'test/agent/run.test.ts',
-    title: 'a time limit ends the search with the best so far, before the finalization reserve',
+    test: 'test/agent/time-limit.test.ts',
+    title: 'a program that would end inside the finalization reserve is given up',
   },
   {
     name: 'one claim an attempt',

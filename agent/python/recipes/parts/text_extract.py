@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-MOST_ROWS = PARAMS.get("rows", 400)
+MOST_ROWS = PARAMS.get("rows", 250)
 MOST_COLUMNS = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 _OPENING = re.compile(r"^[^.,;]{0,60}?\b(?:is|are|was|provides?|contains?|means?)\s+(?:(?:an?|the)\s+)?", re.IGNORECASE)
@@ -78,17 +78,19 @@ def closeness(expected, given):
     return 1 - edits / max(1, sum(len(e) for e in expected))
 
 
-def measure(expected, given):
-    """How near texts come to the answers, as the metric sees it: by edits, or by what they share."""
+def make_measure(expected):
+    """A function that tells how near texts come to the answers, as the metric sees it: by edits, or by what they share."""
     if METRIC in ("cer", "wer", "mean_edit_distance", "normalised_edit_similarity"):
-        return closeness(expected, given)
-    return likeness([runs(e) for e in expected], [runs(g) for g in given])
+        return lambda given: closeness(expected, given)
+    known = [runs(e) for e in expected]
+    return lambda given: likeness(known, [runs(g) for g in given])
 
 
 def choose_piece(train, answers):
     """(column, piece, most characters) that comes nearest on a sample of training rows."""
     sample = np.random.default_rng(ARGUMENTS.seed).permutation(len(train))[:MOST_ROWS]
     expected = [answers[i] for i in sample]
+    measure = make_measure(expected)
     lengths = np.quantile([len(e) for e in expected], [0.5, 0.75, 0.9, 1.0])
     sizes = [None, *dict.fromkeys(int(v) for length in lengths for v in (length, 1.5 * length) if v >= 1)]
     best = (-np.inf, None)
@@ -97,7 +99,7 @@ def choose_piece(train, answers):
         for piece in PIECES:
             pieces = [piece(t) for t in texts]
             for most in sizes:
-                found = measure(expected, [cut(p, most) for p in pieces])
+                found = measure([cut(p, most) for p in pieces])
                 if found > best[0]:
                     best = (found, (column, piece, most))
             if seconds_left() < 0.4 * ARGUMENTS.deadline:

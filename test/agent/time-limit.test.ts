@@ -1,0 +1,91 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { runAgent } from '#agent/run.ts';
+import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes, makeSpec } from '../_support/agent-parts.ts';
+import { makeStore, readEvents, readValidManifest } from '../_support/agent-store.ts';
+
+test('a refit for which the time may not suffice is left out', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  let runs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  // 46 s are left for work after the third fold, which took 40 s: a refit may take half as long again.
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const seconds = (runs += 1) === 3 ? 40 : 2;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const startHarness = () => createScriptedHarness(join(dir, 'harness'), undefined, { hasRefit: true });
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5]);
+  const params = await makeAgentParams(dir, store, { sandbox, clock, startHarness, spec: makeSpec({ remainingS: 100 }), recipes });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.quality, 'model');
+  t.is(runs, 3);
+  t.deepEqual(manifest.resources, { runSeconds: 44, peakMemoryMib: 1, llmUsd: 0 });
+});
+
+test('a time limit ends the search with the best so far, before the finalization reserve', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const seconds = order.program.includes('recipe-1') ? 2 : 30;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }) });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.cv?.score, 5);
+  const runs = (await readFile(join(dir, 'runs.txt'), 'utf8')).trim().split('\n');
+  t.is(runs.filter((line) => line.includes('recipe-2')).length, 1, 'given up after the first fold');
+  t.true(manifest.seconds < 90, `${manifest.seconds} s: the reserve of 10 s was not touched`);
+  const finished = (await readEvents(store, params.spec.jobId, 1)).flatMap((event) =>
+    event.type === 'progressed' && event.solution ? [event.solution] : [],
+  );
+  t.regex(finished.findLast((solution) => solution.number === 2)?.failure ?? '', /does not fit: needs about \d+ s more/);
+});
+
+test('a program that would end inside the finalization reserve is given up, though the time limit has room for it', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const isLast = order.program.includes('recipe-3');
+    // Of 100 s the last 10 are the reserve: from second 85 on, runs of 4 s each fit into what is left, but not before it.
+    if (isLast) monotonicMs = Math.max(monotonicMs, 85_000);
+    const seconds = isLast ? 4 : 1;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), isLast ? '3' : '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }) });
+  t.is(await runAgent(params), 0);
+  const finished = (await readEvents(store, params.spec.jobId, 1)).flatMap((event) =>
+    event.type === 'progressed' && event.solution ? [event.solution] : [],
+  );
+  t.regex(finished.findLast((solution) => solution.number === 3)?.failure ?? '', /does not fit: needs about \d+ s more/);
+});
+
+test('a first model whose first fold was slow is gone on with: it may fit all the same, and the constant is all there is without it', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  let runs = 0;
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    runs += 1;
+    const seconds = runs === 1 ? 50 : 3;
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }) });
+  t.is(await runAgent(params), 0);
+  const manifest = await readValidManifest(store, params.spec.jobId, 1);
+  t.is(manifest.quality, 'model', manifest.notes.join('; '));
+  t.true(manifest.seconds < 90, `${manifest.seconds} s: the reserve of 10 s was not touched`);
+});
