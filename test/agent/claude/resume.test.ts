@@ -94,8 +94,8 @@ test('an attempt that ends anywhere is gone on with: the same tree, no answer pa
 
 test('a stored answer is used for its own question only, and only with the bytes that were stored', async (t) => {
   t.timeout(120_000);
-  /** How many questions the second attempt asks after the first died with answers stored. */
-  const askAgain = async (change: (next: AgentParams) => AgentParams): Promise<number> => {
+  /** How many questions the second attempt asks after the first died with answers stored, and what was tried in the end. */
+  const askAgain = async (change: (next: AgentParams) => AgentParams) => {
     const server = await startServer(t);
     const params = await makeExplorer(t, server);
     await runAgent(dieAfter(params, 2, /\/claude\//));
@@ -104,17 +104,21 @@ test('a stored answer is used for its own question only, and only with the bytes
     const lines: string[] = [];
     const next = change(nextAttempt(params, await makeExplorer(t, server)));
     t.is(await runAgent({ ...next, print: (line) => lines.push(line) }), 0, lines.slice(-5).join('\n'));
-    return server.requests.length - before;
+    const { entries } = verifyJournal(await readSegments(params.store, params.spec.jobId));
+    return { questions: server.requests.length - before, tree: listSolutions(entries) };
   };
   const usual = await askAgain((next) => next);
   const changed = await askAgain((next) => {
     const readObject: ArtifactStore['readObject'] = async (key, maxBytes) => {
       const bytes = await next.store.readObject(key, maxBytes);
-      return bytes !== null && key.includes('/claude/') ? Buffer.from(JSON.stringify({ kind: 'answer', ...NOTHING })) : bytes;
+      return bytes !== null && key.includes('/claude/')
+        ? Buffer.from(JSON.stringify({ kind: 'answer', ...plan('draft', 'another') }))
+        : bytes;
     };
     return { ...next, store: { ...wrapWrites(next.store, async ({ write }) => write()), readObject } };
   });
   const otherwise = await askAgain((next) => ({ ...next, spec: { ...next.spec, hint: 'look at the dates' } }));
-  t.true(changed > usual, `${changed} questions where answers were changed, ${usual} else`);
-  t.true(otherwise > usual, `${otherwise} questions where questions were others, ${usual} else`);
+  t.true(changed.questions > usual.questions);
+  t.deepEqual(changed.tree, usual.tree);
+  t.true(otherwise.questions > usual.questions);
 });
