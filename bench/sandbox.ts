@@ -133,6 +133,11 @@ async function makeOrder(dir: string): Promise<SolutionRun> {
 }
 
 async function timeRun(order: SolutionRun, sandbox: Sandbox | null): Promise<number> {
+  // As in life: a run's own folders are new, and it may be another user than the one before.
+  for (const dir of [order.outDir, order.scratchDir]) {
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir);
+  }
   const startMs = performance.now();
   if (sandbox === null) {
     const args = ['-I', order.program, '--train', order.trainDir, '--predict', order.predictDir, '--out', order.outDir];
