@@ -132,7 +132,7 @@ function addLocalCommands(program: Command, run: Run): void {
     .description("run a job's best solution once more on this machine, and compare score and file")
     .argument('<job>', 'job id, or the folder that solve wrote')
     .option('--data <competition>', 'folder with the data files, slug or URL; by default the competition of the job')
-    .option('--time-limit <seconds>', 'seconds that it may use; by default what the job had', parseInteger)
+    .option('--time-limit <seconds>', 'seconds that it may use; by default three times what the job had', parseInteger)
     .addOption(outputOption())
     .action(run(lazily(async () => (await import('./commands/reproduce.ts')).reproduceCommand)));
   program

@@ -305,6 +305,11 @@ export const HARNESS_METHODS = {
     params: z.object({ solution: z.int(), generated: z.boolean(), outcomes: z.array(ProbeOutcome) }),
     result: Evaluation,
   },
+  /** How alike other solutions answer rows that they were not trained on, −1 to 1; null where that cannot be told. */
+  correlate: {
+    params: z.object({ solution: z.int(), others: z.array(z.int()) }),
+    result: z.object({ correlations: z.array(z.object({ solution: z.int(), value: z.number().min(-1).max(1).nullable() })) }),
+  },
   /** The score to expect on the leaderboard; null where rows are too few to say. `candidates`: all that could have been chosen. */
   expect_score: {
     params: z.object({ solution: z.int(), candidates: z.array(z.int()).min(1) }),

@@ -1,6 +1,6 @@
 import type { RunContext, Task } from '../context.ts';
-import type { Asker, Outcome } from '../roles/ask.ts';
-import type { AnswerKind, Idea } from '../roles/replies.ts';
+import type { Asker, Outcome, Question } from '../roles/ask.ts';
+import type { Idea } from '../roles/replies.ts';
 import type { Search } from '../search/search.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
 import type { ProgramOutcome } from '../search/try-program.ts';
@@ -12,13 +12,14 @@ import { openLedger } from '../budget/ledger.ts';
 import type { BudgetLedger } from '../budget/ledger.ts';
 import { applyEdits } from '../roles/apply-edits.ts';
 import { createAsker } from '../roles/ask.ts';
-import { writeDigest } from '../roles/digest.ts';
+import { findBestTold, writeDigest } from '../roles/digest.ts';
 import { fence } from '../roles/fence.ts';
-import { DEBUGGER, DRAFTER, IMPROVER, PLANNER } from '../roles/prompts/roles.ts';
+import { ANALYST, DEBUGGER, DRAFTER, FUSER, IMPROVER, PLANNER } from '../roles/prompts/roles.ts';
 import { RULES } from '../roles/prompts/rules.ts';
-import { writeTaskDigest } from '../roles/task-digest.ts';
-import { compareScores, isImprovement, isMember, isSuspect, lacksProbes } from '../search/scoreboard.ts';
-import { readProgram } from '../search/program-files.ts';
+import { MAX_PAGE_CHARS, writeTaskDigest } from '../roles/task-digest.ts';
+import { choosePair, chooseParent, listPrograms, measureLikeness } from '../search/choose-parents.ts';
+import type { Parent } from '../search/choose-parents.ts';
+import { compareScores, isImprovement, isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import { tryProgram } from '../search/try-program.ts';
 
 const MOST_PROGRAMS = 40;
@@ -29,6 +30,9 @@ const MOST_REPAIRS = 3;
 const MOST_PLANS_WITHOUT_IDEAS = 2;
 const PROGRAM_TOKENS = 16_000;
 const PLAN_TOKENS = 4_000;
+/** About ten thousand tokens of a cheap model, once a job. */
+const MOST_PAGES_CHARS = 40_000;
+const MOST_FACTS_CHARS = 5_000;
 /** Of the whole time limit, kept for stacks and the probes of finalists. */
 const KEPT_SHARE = 0.15;
 const MOST_SILENCE_S = 60;
@@ -64,7 +68,7 @@ export async function explore(run: RunContext, task: Task, search: Search): Prom
   let explored: Explored | null = null;
   try {
     explored = await begin(run, task, search, ledger);
-    reason = await goOn(run, task, search, explored);
+    reason = (await readPages(run, task, explored.asker)) ?? (await goOn(run, task, search, explored));
   } catch (error) {
     if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds) throw error;
     if (error instanceof HarnessFailure && error.kind === 'died') throw error;
@@ -87,6 +91,28 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
   const known = [...search.board.graded.values()].filter(({ kind, number }) => kind === 'recipe' && !isSuspectOrUnprobed(search, number));
   const best = known.toSorted((left, right) => compareScores(task.metric, right.score, left.score))[0] ?? null;
   return { asker, ideas: [], families: new Set(), hidden, best, programs: 0, fruitless: 0, replannedAt: 0, emptyPlans: 0 };
+}
+
+/** What long pages say, in a few facts for the others. A text = why nobody is asked any more. */
+async function readPages(run: RunContext, task: Task, asker: Asker): Promise<string | null> {
+  const pages = task.description.trim();
+  if (pages.length <= MAX_PAGE_CHARS) return null;
+  run.voice.update({ message: 'Claude is reading the pages' });
+  const read = await asker.ask({
+    role: 'analyst',
+    strength: 'cheap',
+    text: `${ANALYST}\n\n${fence("all of the competition's pages", pages, MOST_PAGES_CHARS)}`,
+    kinds: ['notes', 'nothing'],
+    maxTokens: PLAN_TOKENS,
+  });
+  if (read.kind === 'closed') return read.reason;
+  if (read.kind === 'answer' && read.answer.kind === 'notes' && read.answer.facts.length > 0) {
+    // Written by Claude from what strangers wrote: as little an instruction as that.
+    asker.tellAll(
+      fence('facts from the pages', read.answer.facts.map((fact) => `- ${fact.replaceAll('\n', ' ')}`).join('\n'), MOST_FACTS_CHARS),
+    );
+  }
+  return null;
 }
 
 function leftS(run: RunContext): number {
@@ -120,7 +146,7 @@ async function nextIdea(run: RunContext, task: Task, search: Search, explored: E
   run.voice.update({ message: 'Claude is planning' });
   const share = Math.round((100 * leftS(run)) / run.deadline.limitS);
   const left = share > 50 ? 'more than half' : share > 20 ? 'less than half' : 'little';
-  const text = `${PLANNER}\n\nTime that is left: ${left} of the whole.\n\n${fence('solutions so far', writeDigest(search.board, task.metric, explored.hidden), 8_000)}`;
+  const text = `${PLANNER}\n\nTime that is left: ${left} of the whole.\n\n${await tellSoFar(run, task, search, explored)}`;
   const planned = await explored.asker.ask({
     role: 'planner',
     strength: 'strong',
@@ -129,15 +155,19 @@ async function nextIdea(run: RunContext, task: Task, search: Search, explored: E
     maxTokens: PLAN_TOKENS,
   });
   if (planned.kind === 'closed') return planned.reason;
+  const programs = listPrograms(task, search, explored.hidden).length;
   const fresh =
-    planned.kind === 'answer' && planned.answer.kind === 'plan' ? planned.answer.ideas.filter((each) => isNew(each, explored)) : [];
+    planned.kind === 'answer' && planned.answer.kind === 'plan'
+      ? planned.answer.ideas.filter((each) => isNew(each, explored, programs))
+      : [];
   explored.ideas.push(...fresh);
   explored.emptyPlans = fresh.length === 0 ? explored.emptyPlans + 1 : 0;
   return explored.emptyPlans >= MOST_PLANS_WITHOUT_IDEAS ? 'it had no further ideas' : null;
 }
 
-/** A draft of a family that was drafted before is no new idea. */
-function isNew({ kind, family }: Idea, { families }: Explored): boolean {
+/** A draft of a family that was drafted before is no new idea, and two programs are joined only where there are two. */
+function isNew({ kind, family }: Idea, { families }: Explored, programs: number): boolean {
+  if (kind === 'fuse') return programs >= 2;
   return kind === 'improve' || !families.has(plainFamily(family));
 }
 
@@ -150,29 +180,20 @@ function plainFamily(family: string): string {
 
 /** Writes, runs and mends one idea's program. A text = why the whole search ends. */
 async function follow(run: RunContext, task: Task, search: Search, explored: Explored, idea: Idea): Promise<string | null> {
-  const parent = idea.kind === 'improve' ? await chooseParent(run, task, search, explored.hidden) : null;
+  const parents = await chooseParents(run, task, search, explored, idea);
   explored.families.add(plainFamily(idea.family));
-  const about = `${parent === null ? DRAFTER : IMPROVER}\n\nThe idea: ${fence('idea', `${idea.title}\n${idea.hypothesis}\n(${idea.family})`, 2_000)}`;
-  const shown =
-    parent === null ? '' : `\n\nThe program of solution ${parent.graded.number}, which it changes:\n<program>\n${parent.code}\n</program>`;
-  const kinds: AnswerKind[] = parent === null ? ['program', 'nothing'] : ['program', 'patch', 'nothing'];
   run.voice.update({ message: `Claude is writing: ${cleanTitle(idea.title)}` });
-  const digest = fence('solutions so far', writeDigest(search.board, task.metric, explored.hidden), 8_000);
-  const answered = await explored.asker.ask({
-    role: parent === null ? 'drafter' : 'improver',
-    strength: 'strong',
-    text: `${about}${shown}\n\n${digest}`,
-    kinds,
-    maxTokens: PROGRAM_TOKENS,
-  });
+  const { role, text, kinds } = describeWork(idea, parents);
+  const digest = await tellSoFar(run, task, search, explored);
+  const answered = await explored.asker.ask({ role, strength: 'strong', text: `${text}\n\n${digest}`, kinds, maxTokens: PROGRAM_TOKENS });
   if (answered.kind === 'closed') return answered.reason;
-  let written = readWritten(answered, parent?.code ?? null);
+  let written = readWritten(answered, kinds.includes('patch') ? (parents[0]?.code ?? null) : null);
   if (typeof written === 'string') return giveUp(run, explored, idea, written);
-  const parents = parent === null ? [] : [parent.graded.number];
+  const numbers = parents.map(({ graded }) => graded.number);
   let failureBefore = '';
   for (let repairs = 0; ; repairs += 1) {
     explored.programs += 1;
-    const outcome = await tryProgram(run, task, search, { ...written, parents });
+    const outcome = await tryProgram(run, task, search, { ...written, parents: numbers });
     explored.hidden.delete(outcome.kind === 'graded' ? outcome.graded.number : outcome.number);
     if (outcome.kind === 'graded') return count(task, search, explored, outcome.graded);
     const failure = outcome.failure.replaceAll(/\d+/g, '#');
@@ -184,6 +205,41 @@ async function follow(run: RunContext, task: Task, search: Search, explored: Exp
     if (typeof next === 'string') return giveUp(run, explored, idea, next);
     written = { ...next, title: written.title };
   }
+}
+
+/** The programs that an idea starts from: none for a draft, and where there are none. */
+async function chooseParents(run: RunContext, task: Task, search: Search, { hidden }: Explored, idea: Idea): Promise<readonly Parent[]> {
+  if (idea.kind === 'draft') return [];
+  if (idea.kind === 'fuse') return (await choosePair(run, task, search, hidden)) ?? [];
+  const parent = await chooseParent(run, task, search, hidden);
+  return parent === null ? [] : [parent];
+}
+
+/** What the engineer is asked for, and what may come back. */
+function describeWork(idea: Idea, parents: readonly Parent[]): Pick<Question, 'role' | 'text' | 'kinds'> {
+  const [first, second] = parents;
+  const told = `The idea: ${fence('idea', `${idea.title}\n${idea.hypothesis}\n(${idea.family})`, 2_000)}`;
+  const show = ({ graded, code }: Parent, which: string) =>
+    `The program of solution ${graded.number}${which}:\n<program>\n${code}\n</program>`;
+  if (first === undefined) return { role: 'drafter', text: `${DRAFTER}\n\n${told}`, kinds: ['program', 'nothing'] };
+  if (second === undefined) {
+    return {
+      role: 'improver',
+      text: `${IMPROVER}\n\n${told}\n\n${show(first, ', which it changes')}`,
+      kinds: ['program', 'patch', 'nothing'],
+    };
+  }
+  return { role: 'fuser', text: `${FUSER}\n\n${told}\n\n${show(first, '')}\n\n${show(second, '')}`, kinds: ['program', 'nothing'] };
+}
+
+/** What was tried so far, and how alike the others answer. */
+async function tellSoFar(run: RunContext, task: Task, search: Search, { hidden }: Explored): Promise<string> {
+  const best = findBestTold(search.board, task.metric, hidden);
+  const others = [...search.board.graded.values()].filter(
+    ({ kind, isRaw, number }) => (kind === 'recipe' || kind === 'generated') && isRaw && number !== best?.number && !hidden.has(number),
+  );
+  const likeness = best === undefined ? undefined : await measureLikeness(run, best, others);
+  return fence('solutions so far', writeDigest(search.board, task.metric, hidden, likeness), 8_000);
 }
 
 /** Whether an idea made something better. */
@@ -232,23 +288,6 @@ function readWritten(outcome: Exclude<Outcome, { kind: 'closed' }>, base: string
 
 function cleanTitle(title: string): string {
   return cleanText(title.replaceAll('\n', ' ')).slice(0, MOST_TITLE_CHARS) || 'untitled';
-}
-
-/** The best program that may be part of a blend, with its text. */
-async function chooseParent(
-  run: RunContext,
-  task: Task,
-  search: Search,
-  hidden: ReadonlySet<number>,
-): Promise<{ readonly graded: GradedSolution; readonly code: string } | null> {
-  const byScore = [...search.board.graded.values()]
-    .filter((graded) => isMember(graded) && graded.kind === 'generated' && !hidden.has(graded.number))
-    .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
-  for (const graded of byScore) {
-    const code = await readProgram(run, graded.report);
-    if (code !== null) return { graded, code: Buffer.from(code).toString('utf8') };
-  }
-  return null;
 }
 
 function addNote(run: RunContext, text: string): void {

@@ -38,6 +38,7 @@ export const Reproducible = z.object({
   folds: z.object({ hash: z.string().nullable() }),
   best: SolutionReport,
   submission: z.object({ sha256: Sha256 }),
+  solutions: z.array(SolutionReport),
   data: z.array(DataFile),
   versions: z.record(z.string(), z.string()),
   reproduction: Reproduction.nullable(),
@@ -80,7 +81,20 @@ export function compareRuns(first: Reproducible, second: Reproducible): Comparis
     if (apart <= RELATIVE * Math.max(Math.abs(was.score), 1e-12)) return 'equal';
     return apart <= (SHARE_OF_NOISE * (was.high - was.low)) / ERRORS_IN_INTERVAL ? 'close' : 'different';
   };
-  return { nearness: nearness(), differences: [...differences, ...compareSurroundings(first, second)] };
+  return { nearness: nearness(), differences: [...differences, ...comparePrograms(first, second), ...compareSurroundings(first, second)] };
+}
+
+/** The programs that scored otherwise this time, or failed. */
+function comparePrograms(first: Reproducible, second: Reproducible): string[] {
+  const now = new Map(second.solutions.map((solution) => [solution.number, solution]));
+  const before = new Map(first.solutions.map((solution) => [solution.number, solution]));
+  return (first.reproduction?.programs ?? []).flatMap(({ number, title }) => {
+    const [was, is] = [before.get(number), now.get(number)];
+    if (is === undefined || is.score === null) return [`solution ${number} (${title}) has no score: ${is?.failure ?? 'it did not run'}`];
+    return was?.score?.score === is.score.score
+      ? []
+      : [`solution ${number} (${title}) scored ${was?.score?.score ?? 'nothing'}, now ${is.score.score}`];
+  });
 }
 
 /** Versions, processor and threads that are others: why numbers may differ in their last digits. */

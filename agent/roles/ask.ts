@@ -13,7 +13,7 @@ import { z } from 'zod';
 
 /** A question of one role. `kinds`: the answers that it takes. */
 export interface Question {
-  readonly role: 'planner' | 'drafter' | 'improver' | 'debugger';
+  readonly role: 'analyst' | 'planner' | 'drafter' | 'improver' | 'fuser' | 'debugger';
   readonly strength: 'strong' | 'cheap';
   readonly text: string;
   readonly kinds: readonly AnswerKind[];
@@ -31,6 +31,8 @@ export type Outcome = z.infer<typeof Outcome>;
 /** Asks Claude, one question after the other. */
 export interface Asker {
   ask(question: Question): Promise<Outcome>;
+  /** Puts something behind what every further question comes after. */
+  tellAll(text: string): void;
   /** Whether answers of earlier attempts were all that was needed so far. */
   isReplaying(): boolean;
 }
@@ -39,13 +41,17 @@ const MOST_STORED_BYTES = 1024 * 1024;
 
 /**
  * An asker whose answers are stored before anybody acts on them: a later attempt that asks the same questions in the same order reads them
- * instead of paying again. `system`: what every question comes after.
+ * instead of paying again. `first`: what every question comes after.
  */
-export function createAsker(run: RunContext, ledger: BudgetLedger, system: readonly string[], limits: CallLimits): Asker {
+export function createAsker(run: RunContext, ledger: BudgetLedger, first: readonly string[], limits: CallLimits): Asker {
+  let system = first;
   let index = 0;
   let isReplaying = run.earlier.replies.size > 0;
   return {
     isReplaying: () => isReplaying,
+    tellAll: (text) => {
+      system = [...system.slice(0, -1), `${system.at(-1) ?? ''}\n${text}`];
+    },
     async ask(question) {
       index += 1;
       const request = writeRequest(run, system, question);

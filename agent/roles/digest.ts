@@ -9,12 +9,16 @@ const MAX_LINE_CHARS = 300;
 
 /**
  * What was tried, as the planner and the engineers read it, under a fixed length: the best and its lineage first, then failures, then the
- * others from the newest on. Made from scores alone, so that the same run gives the same text. `hidden`: what it does not know yet.
+ * others from the newest on. Made from scores alone, so that the same run gives the same text. `hidden`: what it does not know yet; `likeness`: how
+ * each answers like the best.
  */
-export function writeDigest(board: Scoreboard, metric: FixedMetric, hidden: ReadonlySet<number> = new Set()): string {
-  const best = [...board.graded.values()]
-    .filter(({ kind, number }) => kind !== 'baseline' && kind !== 'stack' && !hidden.has(number))
-    .toSorted((left, right) => compareScores(metric, right.score, left.score))[0];
+export function writeDigest(
+  board: Scoreboard,
+  metric: FixedMetric,
+  hidden: ReadonlySet<number> = new Set(),
+  likeness: ReadonlyMap<number, number> = new Map(),
+): string {
+  const best = findBestTold(board, metric, hidden);
   const lineage = best === undefined ? new Set<number>() : listLineage(board, best.number);
   const reports = [...board.reports.values()].filter((report) => report.state !== 'running' && !hidden.has(report.number));
   const ordered = [
@@ -25,7 +29,7 @@ export function writeDigest(board: Scoreboard, metric: FixedMetric, hidden: Read
   const lines: string[] = [];
   let length = 0;
   for (const report of ordered) {
-    const line = describe(report, board, metric, best ?? null).slice(0, MAX_LINE_CHARS);
+    const line = describe(report, board, metric, { best: best ?? null, likeness }).slice(0, MAX_LINE_CHARS);
     if (length + line.length > MAX_CHARS) {
       lines.push(`and ${ordered.length - lines.length} more`);
       break;
@@ -34,6 +38,13 @@ export function writeDigest(board: Scoreboard, metric: FixedMetric, hidden: Read
     length += line.length + 1;
   }
   return lines.join('\n');
+}
+
+/** The best of those that are told of, by score alone. */
+export function findBestTold(board: Scoreboard, metric: FixedMetric, hidden: ReadonlySet<number>): GradedSolution | undefined {
+  return [...board.graded.values()]
+    .filter(({ kind, number }) => kind !== 'baseline' && kind !== 'stack' && !hidden.has(number))
+    .toSorted((left, right) => compareScores(metric, right.score, left.score))[0];
 }
 
 function listLineage(board: Scoreboard, number: number): Set<number> {
@@ -48,7 +59,12 @@ function listLineage(board: Scoreboard, number: number): Set<number> {
   return found;
 }
 
-function describe(report: SolutionReport, board: Scoreboard, metric: FixedMetric, best: GradedSolution | null): string {
+function describe(
+  report: SolutionReport,
+  board: Scoreboard,
+  metric: FixedMetric,
+  { best, likeness }: { readonly best: GradedSolution | null; readonly likeness: ReadonlyMap<number, number> },
+): string {
   const head = `#${report.number} (${report.kind}${report.parents.length > 0 ? ` of #${report.parents.join(', #')}` : ''}) ${report.title}`;
   if (report.state === 'failed') return `${head}: failed: ${report.failure ?? 'unknown'}`;
   const graded = board.graded.get(report.number);
@@ -58,5 +74,7 @@ function describe(report: SolutionReport, board: Scoreboard, metric: FixedMetric
   if (best === null || best.number === graded.number) return `${head}: ${formatScore(graded.score)}, the best; folds ${folds}${trust}`;
   const behind = compareScores(metric, best.score, graded.score);
   const noise = pairedStandardError(best.foldScores, graded.foldScores);
-  return `${head}: ${formatScore(graded.score)}, ${formatScore(behind)} behind the best (noise ${formatScore(noise)}); folds ${folds}${trust}`;
+  const alike = likeness.get(report.number);
+  const like = alike === undefined ? '' : `; answers like the best ${alike.toFixed(2)}`;
+  return `${head}: ${formatScore(graded.score)}, ${formatScore(behind)} behind the best (noise ${formatScore(noise)}); folds ${folds}${like}${trust}`;
 }

@@ -5,7 +5,7 @@ export const Idea = z.strictObject({
   title: z.string(),
   hypothesis: z.string(),
   family: z.string(),
-  kind: z.enum(['draft', 'improve']),
+  kind: z.enum(['draft', 'improve', 'fuse']),
   /** By how much of the way from the best score to a perfect one, as the planner sees it: 0 to 1. */
   expected_gain: z.number(),
   /** Against the slowest program so far. */
@@ -27,10 +27,12 @@ const Patch = z.strictObject({
   hypothesis: z.string(),
   edits: z.array(z.strictObject({ find: z.string(), replace: z.string() })),
 });
+/** What somebody who read everything tells the others. */
+const Notes = z.strictObject({ kind: z.literal('notes'), facts: z.array(z.string()) });
 const Nothing = z.strictObject({ kind: z.literal('nothing'), reason: z.string() });
 
 /** Everything that Claude can answer with, whatever its role: code for the sandbox, or ideas. There is no action besides. */
-export const Reply = z.strictObject({ answer: z.discriminatedUnion('kind', [Plan, Program, Patch, Nothing]) });
+export const Reply = z.strictObject({ answer: z.discriminatedUnion('kind', [Plan, Program, Patch, Notes, Nothing]) });
 export type Reply = z.infer<typeof Reply>;
 export type Answer = Reply['answer'];
 export type AnswerKind = Answer['kind'];
@@ -42,6 +44,8 @@ const MAX_CODE_CHARS = 60_000;
 const MAX_WORDS = 600;
 const MAX_IDEAS = 12;
 const MAX_EDITS = 40;
+const MAX_FACTS = 20;
+const MAX_FACT_CHARS = 300;
 
 /** What is wrong with an answer that has the right form, in a sentence for Claude; null = nothing. */
 export function findFault(answer: Answer): string | null {
@@ -52,6 +56,10 @@ export function findFault(answer: Answer): string | null {
     if (long !== undefined) return `title, hypothesis and family of an idea have at most ${MAX_WORDS} characters each`;
     const numbers = answer.ideas.flatMap((idea) => [idea.expected_gain, idea.relative_cost]);
     return numbers.every((value) => value >= 0 && value <= 1_000) ? null : 'expected_gain and relative_cost are numbers of 0 or more';
+  }
+  if (answer.kind === 'notes') {
+    if (answer.facts.length > MAX_FACTS) return `notes have at most ${MAX_FACTS} facts`;
+    return answer.facts.every((fact) => fact.length <= MAX_FACT_CHARS) ? null : `a fact has at most ${MAX_FACT_CHARS} characters`;
   }
   if (answer.title.trim() === '' || answer.title.length > 200 || answer.hypothesis.length > 3 * MAX_WORDS) {
     return 'a title has 1 to 200 characters, a hypothesis at most 1,800';

@@ -6,7 +6,8 @@ import { fence } from './fence.ts';
 
 const MAX_COLUMN_CHARS = 4_000;
 const MAX_PREVIEW_CHARS = 3_000;
-const MAX_PAGE_CHARS = 3_000;
+/** What is told of the pages as they are; longer ones are read by the analyst. */
+export const MAX_PAGE_CHARS = 3_000;
 const MAX_HINT_CHARS = 2_000;
 const PREVIEW_ROWS = 4;
 

@@ -26,6 +26,7 @@ interface ReproduceFlags extends OutputFlag {
 type ReadResult = (name: string) => Promise<Buffer>;
 
 const MOST_FILE_BYTES = 64 * 2 ** 20;
+const MORE_TIME = 3;
 const SAID: Readonly<Record<Nearness, string>> = {
   identical: 'identical: the same file, the same score in every fold',
   equal: 'equal: the score is the same within 1e-6',
@@ -142,8 +143,8 @@ async function runAgain(
     store,
     clock: systemClock,
     python: resolve(context.env['KAGGLE_AGENT_PYTHON'] ?? join(PROJECT_DIR, '.venv/bin/python')),
-    // What is left of the time decides nothing in a run that had more of it than it needed.
-    timeLimitS: flags.timeLimit ?? reproduction.timeLimitS,
+    // Programs look at the time that is left, and some would not fit on a busier machine: it gets more than it needs.
+    timeLimitS: flags.timeLimit ?? MORE_TIME * reproduction.timeLimitS,
     cpuMillis: reproduction.threads * 1000,
     memoryMib: reproduction.memoryMib,
     foldsAtOnce: reproduction.foldsAtOnce,

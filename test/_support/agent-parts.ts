@@ -156,6 +156,13 @@ export function createScriptedHarness(
       const names = ['holds with other ids and another seed', ...(generated ? ['learns what it is given'] : [])];
       return { ...evaluation, checks: names.map((name) => ({ name, ok: true, weight: 'suspect', detail: '' })) };
     },
+    // The further apart their scores, the less alike.
+    correlate: ({ solution, others }) => ({
+      correlations: others.map((other) => {
+        const [left = 0, right = 0] = [solution, other].map((number) => evaluations.get(number)?.score);
+        return { solution: other, value: Math.max(-1, 1 - Math.abs(left - right) / 10) };
+      }),
+    }),
     expect_score: ({ solution, candidates }) => {
       const { score = 0 } = evaluations.get(solution) ?? {};
       return { expected: { score, low: score - 0.2, high: score + 0.2, selection: 0, candidates: candidates.length } };

@@ -4,7 +4,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ExecutionContext } from 'ava';
 import { z } from 'zod';
 import { countTokens, createPromptCache } from './cache.ts';
 import type { CacheUse, PromptBlock } from './cache.ts';
@@ -50,6 +49,12 @@ export interface ClaudeServer {
   arrived(count: number): Promise<void>;
 }
 
+/** Who starts a server: a test, or a measurement. Functions given to `teardown` are called when it ends. */
+export interface ServerOwner {
+  teardown(close: () => void | Promise<void>): void;
+  fail(message: string): void;
+}
+
 /** The only key that it takes. */
 export const API_KEY = 'sk-ant-test-0123456789';
 
@@ -58,7 +63,7 @@ export const API_KEY = 'sk-ant-test-0123456789';
  * whether the door for counting is there.
  */
 export async function startClaudeServer(
-  t: ExecutionContext,
+  t: ServerOwner,
   exchanges: readonly GivenExchange[] = [],
   { countsTokens = true, leastCacheTokens = 1_024 }: { readonly countsTokens?: boolean; readonly leastCacheTokens?: number } = {},
 ): Promise<ClaudeServer> {

@@ -19,6 +19,7 @@ from .checks import check, decide_verdict
 from .claims import read_claim
 from .errors import BadOutput, Refused
 from .expected import expect_score
+from .likeness import correlate
 from .metric_table import METRICS
 from .probe_checks import check_jump, check_probes
 from .probes import Kind, ProbeOutcome, plan_probes
@@ -271,6 +272,12 @@ class Session(StackMethods):
         measured = evaluate_part.evaluate(task, folds, chosen.oof, chosen.is_raw)
         expected = expect_score(task, folds, kept, place, measured)
         return {"expected": None if expected is None else expected.reply()}
+
+    def correlate(self, solution: int, others: list[int]) -> dict[str, Any]:
+        """How alike the others answer rows that they were not trained on; null where that cannot be told."""
+        kept, found = self._need_solution(solution), [self._need_solution(other) for other in others]
+        values = [correlate(kept.oof, other.oof) for other in found]
+        return {"correlations": [{"solution": o, "value": v} for o, v in zip(others, values, strict=True)]}
 
     def write_submission(self, solution: int, path: str) -> dict[str, Any]:
         """Decodes, writes atomically, validates what was written."""

@@ -11,6 +11,7 @@ Always with one JSON object that has the single field "answer", of one of these 
 - "plan": ideas worth trying, the most promising first.
 - "program": a whole program as "code", with a title, the hypothesis that it tests, and its family (two or three words, such as "gradient boosting" or "nearest neighbours").
 - "patch": changes to the program that the question shows. Each edit replaces the text "find", which must occur exactly once in that program, by "replace". Use it for changes of a few places; give a whole program when more changes.
+- "notes": facts that the others should know of, one short sentence each.
 - "nothing": with the reason, when there is nothing sensible to do.
 The question says which kinds it takes.
 

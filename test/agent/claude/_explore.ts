@@ -32,8 +32,8 @@ export function program(score: number, change: { readonly title?: string; readon
   return { answer: { kind: 'program', title, hypothesis: 'it helps', family, code } };
 }
 
-/** A plan of ideas for drafts, or for improvements. */
-export function plan(kind: 'draft' | 'improve', ...titles: readonly string[]) {
+/** A plan of ideas, all of one kind. */
+export function plan(kind: 'draft' | 'improve' | 'fuse', ...titles: readonly string[]) {
   const ideas = titles.map((title) => ({ title, hypothesis: 'it helps', family: title, kind, expected_gain: 0.1, relative_cost: 1 }));
   return { answer: { kind: 'plan', ideas } };
 }

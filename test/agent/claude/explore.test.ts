@@ -156,6 +156,27 @@ test('ideas that help nothing end the search: first a new plan, then no more', a
   t.regex(noteOf(manifest), /6 ideas in a row made nothing better\.$/);
 });
 
+test('the best program and the one that answers least like it are joined into one', async (t) => {
+  const joined = 'Write one new program, as a "program", that joins';
+  const server = await startClaudeServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'one', 'two', 'three')) },
+    { contains: [...DRAFTING, 'one'], answer: json(program(2.5, { title: 'One' })) },
+    { contains: [...DRAFTING, 'two'], answer: json(program(2.6, { title: 'Two' })) },
+    { contains: [...DRAFTING, 'three'], answer: json(program(4, { title: 'Three' })) },
+    { contains: [...PLANNING, 'Three: 4, 1.5 behind the best', 'answers like the best 0.85'], answer: json(plan('fuse', 'one and three')) },
+    { contains: [joined, 'SCORE = 2.5', 'SCORE = 4'], model: 'claude-strong', answer: json(program(1, { title: 'Both' })) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const { entries } = await finish(t, await makeExplorer(t, server));
+  t.true(listSolutions(entries).includes('6 generated of 3,5 valid: Both'), listSolutions(entries).join('\n'));
+});
+
+test('where there are no two programs nothing can be joined', async (t) => {
+  const server = await startClaudeServer(t, [{ contains: PLANNING, answer: json(plan('fuse', 'x')), times: 2 }]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.regex(noteOf(manifest), /no further ideas/);
+});
+
 test('a family that was drafted is not drafted again', async (t) => {
   const server = await startClaudeServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'Nearest-neighbours')) },

@@ -1,30 +1,34 @@
 import test from 'ava';
 import { compareRuns } from '#agent/report/reproduction.ts';
 import type { Reproducible } from '#agent/report/reproduction.ts';
+import type { SolutionReport } from '#core/report.ts';
 
 const HASH = 'a'.repeat(64);
+
+const best: SolutionReport = {
+  number: 1,
+  title: 'One',
+  kind: 'recipe',
+  parents: [],
+  state: 'valid',
+  score: { score: 1, low: 0.8, high: 1.2 },
+  foldScores: [0.9, 1.1],
+  aggregate: 'mean-of-folds',
+  checks: [],
+  trust: null,
+  seconds: 1,
+  failure: null,
+  codeKey: null,
+  logKey: null,
+};
 
 const first: Reproducible = {
   schemaVersion: 1,
   job: { id: 'x', competition: 'toy' },
   metric: { id: 'rmse' },
   folds: { hash: HASH },
-  best: {
-    number: 1,
-    title: 'One',
-    kind: 'recipe',
-    parents: [],
-    state: 'valid',
-    score: { score: 1, low: 0.8, high: 1.2 },
-    foldScores: [0.9, 1.1],
-    aggregate: 'mean-of-folds',
-    checks: [],
-    trust: null,
-    seconds: 1,
-    failure: null,
-    codeKey: null,
-    logKey: null,
-  },
+  best,
+  solutions: [best],
   submission: { sha256: HASH },
   data: [],
   versions: { python: '3.11', numpy: '1.26' },
@@ -42,7 +46,6 @@ const first: Reproducible = {
 
 /** The second run, whose score moved by `by` in the first fold. */
 function second(by: number, change: Partial<Reproducible> = {}): Reproducible {
-  const { best } = first;
   const score = best.score === null ? null : { ...best.score, score: best.score.score + by / 2 };
   const foldScores = best.foldScores.map((value, fold) => (fold === 0 ? value + by : value));
   const submission = by === 0 ? first.submission : { sha256: 'b'.repeat(64) };
@@ -76,4 +79,11 @@ test('another processor, version or number of threads is named, and changes no v
   const { nearness, differences } = compareRuns(first, second(0, { reproduction, versions: { python: '3.12', numpy: '1.26' } }));
   t.is(nearness, 'identical');
   t.deepEqual(differences, ['python was 3.11, now it is 3.12', 'the processor was A, now it is B', 'it had 2 threads, now it has 4']);
+});
+
+test('a program that scored otherwise, or failed, is named', (t) => {
+  const other = { ...best, score: { score: 1.01, low: 0.8, high: 1.2 } };
+  t.true(compareRuns(first, second(0.02, { solutions: [other] })).differences.includes('solution 1 (One) scored 1, now 1.01'));
+  const failed: SolutionReport = { ...best, score: null, state: 'failed', failure: 'out of time' };
+  t.true(compareRuns(first, second(0.02, { solutions: [failed] })).differences.includes('solution 1 (One) has no score: out of time'));
 });
