@@ -6,6 +6,9 @@ import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { createDirectoryStore } from '#adapters/storage/directory.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
+import type { Kaggle } from '#core/kaggle.ts';
+import { KaggleError } from '#core/kaggle.ts';
+import { hashFolder } from '#agent/task/data.ts';
 import { compareRuns, Reproducible } from '#agent/report/reproduction.ts';
 import type { Comparison, Nearness, Reproduction } from '#agent/report/reproduction.ts';
 import { ALL_MODALITIES, ALL_TARGET_TYPES, loadRecipes } from '#agent/search/recipes.ts';
@@ -139,7 +142,7 @@ async function runAgain(
   const line = new ProgressLine(context.console);
   const result = await solveLocally({
     slug: first.job.competition,
-    kaggle: source.kaggle,
+    kaggle: withSameData(source.kaggle, first, context.signal),
     store,
     clock: systemClock,
     python: resolve(context.env['KAGGLE_AGENT_PYTHON'] ?? join(PROJECT_DIR, '.venv/bin/python')),
@@ -162,18 +165,22 @@ async function runAgain(
     throw new CliError(message, context.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.jobFailed);
   }
   const bytes = await store.readObject(evidence.key, MOST_FILE_BYTES);
-  const second = readEvidence(Buffer.from(bytes ?? ''), 'the second run');
-  checkData(first, second);
-  return second;
+  return readEvidence(Buffer.from(bytes ?? ''), 'the second run');
 }
 
-/** On other files nothing can be reproduced. */
-function checkData(first: Reproducible, second: Reproducible): void {
-  const now = new Map(second.data.map(({ name, sha256 }) => [name, sha256]));
-  const other = first.data.find(({ name, sha256 }) => now.get(name) !== sha256);
-  if (other === undefined && first.data.length === second.data.length) return;
-  const which = other === undefined ? 'there are further ones' : `${stripControls(other.name)} is another one`;
-  throw new CliError(`The competition's files are not those of the job: ${which}. Name the right folder with --data.`, EXIT_CODES.failed);
+/** The same Kaggle; where its files are not those of the first run it refuses them: on others nothing can be reproduced. */
+function withSameData(kaggle: Kaggle, first: Reproducible, signal: AbortSignal): Kaggle {
+  return {
+    ...kaggle,
+    unpack: async (archivePath, dir, options) => {
+      const files = await kaggle.unpack(archivePath, dir, options);
+      const now = new Map((await hashFolder(dir, signal)).map(({ name, sha256 }) => [name, sha256]));
+      const other = first.data.find(({ name, sha256 }) => now.get(name) !== sha256);
+      if (other === undefined && first.data.length === now.size) return files;
+      const which = other === undefined ? 'there are further ones' : `${stripControls(other.name)} is another one`;
+      throw new KaggleError('refused', `The competition's files are not those of the job: ${which}. Name the right folder with --data.`);
+    },
+  };
 }
 
 function report(context: CommandContext, first: Reproducible, second: Reproducible, compared: Comparison, flags: ReproduceFlags): number {

@@ -87,7 +87,7 @@ test('the best solution runs once more, to the same bytes; another program, othe
   await cp(data, moved, { recursive: true });
   await writeFile(join(moved, 'train.csv'), makeRows(201, 1, true));
   const elsewhere = await startCli(t, ['reproduce', out, '--data', moved]).ended;
-  t.is(elsewhere.code, 1);
+  t.is(elsewhere.code, 3);
   t.regex(elsewhere.stderr, /files are not those of the job: train\.csv is another one/);
 
   const nothing = await startCli(t, ['reproduce', data]).ended;
