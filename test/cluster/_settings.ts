@@ -4,6 +4,7 @@ import { kubectl } from './_kubectl.ts';
 import { requireSetting } from './_harness.ts';
 
 const PATIENCE_MS = 180_000;
+const OLD_REVISION_MS = 120_000;
 const NEVER = '0 0 30 2 *';
 const EVERY_MINUTE = '* * * * *';
 const Container = z.object({
@@ -69,7 +70,26 @@ async function patchService(name: string, operations: readonly unknown[]): Promi
   const selector = `serving.knative.dev/service=${name},serving.knative.dev/revision!=${latest}`;
   const isAlone = async () =>
     (await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'name'])).trim() === '';
-  await waitUntil(`the old revision of ${name} to be gone`, isAlone, PATIENCE_MS);
+  const gone = `the old revision of ${name} to be gone`;
+  // Knative takes it to zero by itself, unless its pods die so often that nobody can tell how busy they are: then it is taken away.
+  await waitUntil(gone, isAlone, OLD_REVISION_MS).catch(() => deleteOldRevisions(name, latest));
+  await waitUntil(gone, isAlone, PATIENCE_MS);
+}
+
+async function deleteOldRevisions(name: string, latest: string): Promise<void> {
+  const kind = 'revisions.serving.knative.dev';
+  const listed = await kubectl([
+    'get',
+    kind,
+    '--namespace',
+    'plane',
+    '--selector',
+    `serving.knative.dev/service=${name}`,
+    '--output',
+    'name',
+  ]);
+  const old = listed.split('\n').filter((line) => line !== '' && !line.endsWith(`/${latest}`));
+  if (old.length > 0) await kubectl(['delete', ...old, '--namespace', 'plane', '--wait=false']);
 }
 
 /** Changes the pods of attempts, and gives the launcher a new revision, so that it reads them anew. */
