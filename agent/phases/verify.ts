@@ -2,13 +2,14 @@ import type { GradedSolution } from '../search/scoreboard.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Search } from '../search/search.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
-import { compareScores, isProbed, isSuspect, lacksProbes } from '../search/scoreboard.ts';
+import { compareScores, isProbed, isSuspect, lacksProbes, pairedStandardError } from '../search/scoreboard.ts';
 import { HarnessFailure } from '../harness-port.ts';
 import { considerBest, demoteBest, reviseGraded } from '../search/search.ts';
 import { runProbes } from '../search/probe.ts';
 
 /** So many generated programs are probed for the blend's sake, the best first. */
 const MOST_MEMBERS = 3;
+const SHARE_BEHIND = 0.1;
 
 /**
  * Probes a finalist's program and keeps what came of it. Without time for it, or when the harness fails at it, the solution stays as it
@@ -47,7 +48,9 @@ async function verify(run: RunContext, task: Task, search: Search): Promise<void
     .filter((graded) => (graded.kind === 'recipe' || graded.kind === 'generated') && !isSuspect(graded))
     .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
   const recipe = byScore.find(({ kind }) => kind === 'recipe');
-  const generated = byScore.filter(lacksProbes).slice(0, MOST_MEMBERS);
+  const generated = byScore
+    .filter((graded) => lacksProbes(graded) && isNearBest(task, search, graded, byScore[0] ?? graded))
+    .slice(0, MOST_MEMBERS);
   for (const graded of [...(recipe === undefined || isProbed(recipe) ? [] : [recipe]), ...generated])
     await probeFinalist(run, task, search, graded);
   const best = search.keeper.best?.solution;
@@ -57,6 +60,13 @@ async function verify(run: RunContext, task: Task, search: Search): Promise<void
     const probed = search.board.graded.get(number);
     if (probed !== undefined && !isSuspect(probed) && !lacksProbes(probed)) await considerBest(run, task, search, probed);
   }
+}
+
+/** One that is far behind would only harm a blend: by more than its noise, and a tenth of what the best gained on the constant. */
+function isNearBest({ metric }: Task, { board }: Search, graded: GradedSolution, best: GradedSolution): boolean {
+  const behind = compareScores(metric, best.score, graded.score);
+  const gained = Math.abs(best.score - (board.graded.get(0)?.score ?? best.score));
+  return behind <= Math.max(2 * pairedStandardError(best.foldScores, graded.foldScores), SHARE_BEHIND * gained);
 }
 
 function addNote(run: RunContext, text: string): void {

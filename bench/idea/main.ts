@@ -47,7 +47,7 @@ interface Pair {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { help: { type: 'boolean' }, 'time-limit': { type: 'string', default: '90' }, seeds: { type: 'string', default: '5' } },
+    options: { help: { type: 'boolean' }, 'time-limit': { type: 'string', default: '240' }, seeds: { type: 'string', default: '5' } },
   });
   if (values.help === true) {
     process.stdout.write(`${USAGE}\n`);
