@@ -70,6 +70,12 @@ export async function unpackInside(
   files: readonly UnpackedFile[],
   options: { limits?: Partial<UnpackLimits>; signal?: AbortSignal } = {},
 ): Promise<UnpackedFile[]> {
+  const archives = new Set<string>();
+  for (const { path } of files) {
+    if ((await innerKind(path, join(dir, path))) === 'zip' && (await countFiles(join(dir, path))) > 1) archives.add(path);
+  }
+  // Names that differ only in case are no fault of a folder in which nothing is unpacked.
+  if (archives.size === 0) return [...files];
   const packedBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const usage: Usage = {
     limits: { ...DEFAULT_UNPACK_LIMITS, ...options.limits },
@@ -82,9 +88,8 @@ export async function unpackInside(
   for (const { path } of files) names.addFile(path);
   const found: UnpackedFile[] = [];
   for (const file of files) {
-    const isOfSeveral = (await innerKind(file.path, join(dir, file.path))) === 'zip' && (await countFiles(join(dir, file.path))) > 1;
     const stem = file.path.slice(0, file.path.lastIndexOf('.'));
-    found.push(...(isOfSeveral ? await unpackInnerZip(dir, file, stem, names, usage) : [file]));
+    found.push(...(archives.has(file.path) ? await unpackInnerZip(dir, file, stem, names, usage) : [file]));
   }
   return found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }

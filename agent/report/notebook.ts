@@ -188,7 +188,10 @@ function writeAnswer({ submission, targets }: TaskProfile): string {
     answer[column] = scores[own[0]] if own else 1 - scores.iloc[:, 0]`
         : `for column, name in zip(${literal(columns)}, scores.columns):
     answer[column] = scores[name]`;
-  return `answer = test[${literal(ids)}].copy() if all(name in test.columns for name in ${literal(ids)}) else read(${literal(file ?? '')})[${literal(ids)}].copy()
+  return `ids = ${literal(ids)}
+if not all(name in test.columns for name in ids):
+    raise ValueError("The submission's ids are no columns of the test file, so nothing says which row is which: run the job again with kn-kaggle reproduce.")
+answer = test[ids].copy()
 ${answers}
 answer.to_csv(${name}, index=False, sep=${literal(separator)})
 answer.head()`;

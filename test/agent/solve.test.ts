@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer as readAll } from 'node:stream/consumers';
 import test from 'ava';
@@ -184,6 +184,15 @@ test('archives of several files in a folder are opened, and what they hold is gi
     result.manifest?.notes.some((note) => /the files that file names are given to solutions/.test(note)),
     result.manifest?.notes.join(),
   );
+
+  // Without an archive of several files nothing is held against names that differ only in case.
+  await writeFile(join(folder, 'ABOUT.txt'), 'a');
+  await writeFile(join(folder, 'about.txt'), 'b');
+  const copied = join(dir, 'copied');
+  const { unpack } = createFolderKaggle(folder);
+  await rm(join(folder, 'files.zip'));
+  t.true((await unpack('', copied)).some(({ path }) => path === 'ABOUT.txt'));
+  await rm(join(folder, 'about.txt'));
 
   const unsafe = new ZipFile();
   unsafe.addBuffer(Buffer.from('a'), 'one.txt');

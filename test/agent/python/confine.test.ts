@@ -164,6 +164,7 @@ def tries(action):
 print(json.dumps({
     "uid": os.getuid(), "groups": os.getgroups(), "rights": next(l for l in open("/proc/self/status") if l.startswith("CapEff")).split()[1],
     "reads": data.read_text(), "writes": tries(lambda: (out / "x").write_text("x")), "changesData": tries(lambda: data.write_text("y")),
+    "mostRights": next(l for l in open("/proc/self/status") if l.startswith("CapBnd")).split()[1],
     "returns": tries(lambda: os.setresuid(0, 0, 0)), "processes": __import__("resource").getrlimit(6)[0],
 }))
 `;
@@ -179,7 +180,14 @@ test('a run of root is nobody else: it reads what it is given, writes into its o
   const isRoot = process.getuid?.() === 0;
   t.like(found, { reads: 'secret rows', writes: true });
   if (!isRoot) return void t.like(found, { uid: process.getuid?.(), rights: '0000000000000000' });
-  t.like(found, { changesData: false, returns: false, groups: [], processes: 60, rights: '0000000000000004' });
+  t.like(found, {
+    changesData: false,
+    returns: false,
+    groups: [],
+    processes: 60,
+    rights: '0000000000000004',
+    mostRights: '0000000000000004',
+  });
   t.true(Number(found['uid']) >= 100_000);
   const { stdout: again } = await confine(['--own-user', '60', '--read', data, '--write', out, '--', PYTHON, '-I', '-c', WHO, data, out]);
   t.notDeepEqual(z.object({ uid: z.int() }).parse(JSON.parse(again)).uid, found['uid']);

@@ -162,6 +162,11 @@ test('codes that never repeat do not tell the test apart, codes of its own do', 
   const ownCode = () => [`B00${Math.floor(random() * 1e9).toString(36)}`];
   const fresh = await judge(t, makeCompetition({ names: ['a', 'b', 'code'], row: makeRows(3, true, ownCode) }));
   t.deepEqual(fresh.trust, { verdict: 'verified', reasons: [] });
+  // Names of files in the order of the rows, the test's after all others.
+  let number = 0;
+  const ownName = () => [`${String((number += 1)).padStart(6, '0')}.png`];
+  const named = await judge(t, makeCompetition({ names: ['a', 'b', 'file'], row: makeRows(3, true, ownName) }));
+  t.deepEqual(named.trust, { verdict: 'verified', reasons: [] });
   const codeOf = (letter: string) => () => [`${letter}${Math.floor(random() * 5)}`];
   const apart = { row: makeRows(3, true, codeOf('k')), testRow: makeRows(4, true, codeOf('m')) };
   const moved = await judge(t, makeCompetition({ names: ['a', 'b', 'code'], ...apart }));
