@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { SolutionReport } from '#core/report.ts';
+import { SolutionReport, SubmissionName } from '#core/report.ts';
 import { ANSWERS_DIR, EXAMPLES_DIR } from '#local/bundled.ts';
 import { PROJECT_DIR } from '#local/config.ts';
 import { loadCompetitions, type ServedCompetition } from '#local/kaggle/competitions.ts';
-import { scoreSubmission } from '#local/kaggle/scoring.ts';
 
 const USAGE = `npm run bench:demos -- [SLUG …] [--time-limit SECONDS]: every demo competition solved by the recipes alone, one after the other:
 what the checks said of each solution, and what the hidden answers say. Those in examples/built (examples/README.md) are taken too.`;
@@ -27,10 +26,10 @@ type Evidence = z.infer<typeof Evidence>;
 /** One competition, solved: what the agent says and what the hidden answers say. */
 interface Outcome {
   readonly evidence: Evidence;
-  /** On the private part of the hidden answers. */
-  readonly score: number;
-  /** The same of the sample submission. */
-  readonly sampleScore: number;
+  /** On the private part of the hidden answers; null where nothing is scored. */
+  readonly score: number | null;
+  /** The same of the sample submission; null without one. */
+  readonly sampleScore: number | null;
 }
 
 async function main(): Promise<number> {
@@ -89,13 +88,13 @@ async function solve(competition: ServedCompetition, dir: string, timeLimitS: st
       .rest(z.unknown())
       .parse(await once(child, 'close'));
     if (code !== 0) throw new Error(`${competition.slug}: solve ended with code ${code}: ${said.join('').trim().slice(-500)}`);
-    const scoreOf = (bytes: Buffer) => scoreSubmission(bytes, competition.answers, competition.facts.scoring.metric).privateScore;
+    const scoreOf = (bytes: Buffer) => competition.score(bytes).privateScore;
     const sample = competition.files.find(({ name }) => name === 'sample_submission.csv');
-    if (sample === undefined) throw new Error(`${competition.slug} has no sample_submission.csv`);
+    const submission = (await readdir(out)).find((name) => SubmissionName.safeParse(name).success) ?? 'submission.csv';
     return {
       evidence: Evidence.parse(JSON.parse(await readFile(join(out, 'evidence.json'), 'utf8'))),
-      score: scoreOf(await readFile(join(out, 'submission.csv'))),
-      sampleScore: scoreOf(await readFile(sample.path)),
+      score: scoreOf(await readFile(join(out, submission))),
+      sampleScore: sample === undefined ? null : scoreOf(await readFile(sample.path)),
     };
   } finally {
     await rm(out, { recursive: true, force: true });
@@ -124,8 +123,8 @@ function describe(slug: string, { evidence, score, sampleScore }: Outcome): stri
   ];
 }
 
-function show(value: number): string {
-  return value.toPrecision(4);
+function show(value: number | null): string {
+  return value === null ? '–' : value.toPrecision(4);
 }
 
 process.exitCode = await main();

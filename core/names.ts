@@ -24,7 +24,8 @@ export const keys = {
   file: (jobId: string, attempt: number, name: string) => `jobs/${jobId}/a${attempt}/files/${name}`,
   bestPrefix: (jobId: string, attempt: number) => `jobs/${jobId}/a${attempt}/best/`,
   best: (jobId: string, attempt: number, seq: number) => `jobs/${jobId}/a${attempt}/best/${padSeq(seq)}.json`,
-  bestFile: (jobId: string, attempt: number, seq: number) => `jobs/${jobId}/a${attempt}/best/${padSeq(seq)}.csv`,
+  bestFile: (jobId: string, attempt: number, seq: number, extension = '.csv') =>
+    `jobs/${jobId}/a${attempt}/best/${padSeq(seq)}${extension}`,
   logPrefix: (jobId: string, attempt: number) => `jobs/${jobId}/a${attempt}/logs/`,
   log: (jobId: string, attempt: number, seq: number) => `jobs/${jobId}/a${attempt}/logs/${padSeq(seq)}`,
   journalPrefix: (jobId: string) => `jobs/${jobId}/journal/`,

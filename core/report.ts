@@ -5,6 +5,10 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Names of result files: flat, so that a name can never leave its folder. */
 export const FileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
 
+/** What a result's submission is called: a table, or a program where the competition takes one. */
+export const SubmissionName = z.enum(['submission.csv', 'submission.py']);
+export type SubmissionName = z.infer<typeof SubmissionName>;
+
 /** One file that an attempt produced; `key` lies under the attempt's own prefix. */
 export const ManifestFile = z.object({
   name: FileName,
@@ -43,7 +47,10 @@ export const Manifest = Outcome.extend({
     .array(ManifestFile)
     .min(1)
     .max(100)
-    .refine((files) => files.some((file) => file.name === 'submission.csv'), 'a manifest names submission.csv')
+    .refine(
+      (files) => files.some((file) => SubmissionName.safeParse(file.name).success),
+      'a manifest names submission.csv or submission.py',
+    )
     .refine((files) => new Set(files.map((file) => file.name)).size === files.length, 'file names are unique'),
 });
 export type Manifest = z.infer<typeof Manifest>;
@@ -54,7 +61,7 @@ export const BestRecord = Outcome.extend({
   jobId: z.uuid(),
   attempt: z.int().positive(),
   seq: z.int().positive(),
-  file: ManifestFile,
+  file: ManifestFile.extend({ name: SubmissionName }),
 });
 export type BestRecord = z.infer<typeof BestRecord>;
 

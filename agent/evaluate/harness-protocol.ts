@@ -37,15 +37,16 @@ export const SubmissionSchema = z.object({
   row_count: z.int(),
   /**
    * `label` = a class or a number a target column; `probability` = one positive-class probability; `class_columns` = one column a class; `quantiles` = one a level;
-   * `ranking` = the likeliest classes, best first, with blanks between them; `answer` = a text: a list, a set, words, run lengths.
+   * `ranking` = the likeliest classes, best first, with blanks between them; `answer` = a text: a list, a set, words, run lengths;
+   * `order` = every point once; `program` = no table, a program that plays.
    */
-  form: z.enum(['value', 'label', 'probability', 'class_columns', 'quantiles', 'ranking', 'answer']),
+  form: z.enum(['value', 'label', 'probability', 'class_columns', 'quantiles', 'ranking', 'answer', 'order', 'program']),
 });
 export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes']),
+  type: z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes', 'order', 'move']),
   /** Class labels as text, in the fixed order of score columns; null for all other types. */
   classes: z.array(z.string()).nullable(),
   /** Levels between 0 and 1, one a column of the submission. */
@@ -87,11 +88,24 @@ export const TaskWanted = z.object({
 });
 export type TaskWanted = z.infer<typeof TaskWanted>;
 
+/** What answers or programs are judged by, without labels. `of`: which recipes know it; `proxy`: the competition's own score is another. */
+export const Objective = z.object({
+  id: z.enum(['tour_length', 'win_rate']),
+  of: z.enum(['tour', 'four-in-a-row']),
+  display_name: z.string(),
+  proxy: z.boolean(),
+  /** A tour: the way back to the start counts, though answers do not name it. */
+  returns: z.boolean().optional(),
+  /** A game: what a move may take. */
+  move_limit_s: z.number().positive().optional(),
+});
+
 export const TaskProfile = z.object({
   schema_version: z.literal(1),
-  kind: z.literal('rows'),
-  /** Unit that a fold cuts (solution contract, section 2), why, and how sure that is; `panel`: blocks of time of many series. */
-  shape: z.enum(['rows', 'groups', 'time', 'panel', 'recommender']),
+  /** `answer`: no labels, a file judged by an objective function; `agent`: none either, a program judged by games. */
+  kind: z.enum(['rows', 'answer', 'agent']),
+  /** Unit that a fold cuts (solution contract, section 2), why, and how sure that is; `panel`: blocks of time of many series. Without labels: the kind. */
+  shape: z.enum(['rows', 'groups', 'time', 'panel', 'recommender', 'answer', 'agent']),
   shape_reason: z.string().default(''),
   shape_confidence: z.enum(['asked', 'certain', 'likely', 'guess']).default('likely'),
   files: z.array(z.object({ name: z.string(), role: z.enum(['train', 'test', 'sample', 'table', 'media', 'other']), bytes: z.int() })),
@@ -125,6 +139,8 @@ export const TaskProfile = z.object({
   tables: z.array(TableProfile).default([]),
   /** Whether the competition hands out its test rows one at a time: solutions may not look at the others. */
   one_row_at_a_time: z.boolean().default(false),
+  /** What is measured where there are no labels; null where there are. */
+  objective: Objective.nullable().default(null),
   submission: SubmissionSchema,
   /** What a person should know: dropped columns, leaks seen, guesses made. One line each. */
   warnings: z.array(z.string()),
@@ -295,10 +311,16 @@ export const HARNESS_METHODS = {
   cut_refit: { params: z.object({ solution: z.int() }), result: z.object({ run: RunFolders.nullable(), detail: z.string() }) },
   /** Whether a generated program may run; `reason` says why not: it carries what looks like answers. */
   check_program: { params: z.object({ path: z.string() }), result: z.object({ reason: z.string().nullable() }) },
+  /** Kind `agent`: takes the moves of the round before (null = there was none) and writes the positions of the next; `run` null = all games are over. */
+  play_round: {
+    params: z.object({ solution: z.int(), program: z.string(), out_dir: z.string().nullable() }),
+    result: z.object({ run: RunFolders.nullable(), left: z.int(), failure: z.string().nullable() }),
+  },
   /** Folders of the probes of a finalist; `generated`: the program was not written by us. */
   cut_probes: {
     params: z.object({ generated: z.boolean() }),
-    result: z.object({ probes: z.array(z.object({ kind: ProbeKind, run: RunFolders })).min(1) }),
+    /** None without labels. */
+    result: z.object({ probes: z.array(z.object({ kind: ProbeKind, run: RunFolders })) }),
   },
   /** The evaluation with what the probes say. */
   judge_probes: {

@@ -85,6 +85,8 @@ export const METRIC_IDS = [
   'box_precision',
   'mean_pinball',
   'rmsse',
+  'tour_length',
+  'win_rate',
 ] as const;
 export const MetricId = z.enum(METRIC_IDS);
 export type MetricId = z.infer<typeof MetricId>;

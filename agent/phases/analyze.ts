@@ -9,7 +9,7 @@ import type { CompetitionData } from '../task/data.ts';
 import type { RunContext, Task } from '../context.ts';
 import { callHarness } from '../context.ts';
 import { callKaggle } from '../task/kaggle-calls.ts';
-import { defaultMetric, findMetric, fitMetric } from '../task/metric.ts';
+import { defaultMetric, findMetric, fitMetric, metricOfObjective } from '../task/metric.ts';
 import { fetchData } from '../task/data.ts';
 import { listRunFolders } from '../evaluate/harness-protocol.ts';
 
@@ -78,7 +78,7 @@ async function profileTask(
       staging_mib: run.stagingMib,
     }),
   );
-  const metric = fitMetric(named ?? defaultMetric(profile, asked), profile);
+  const metric = metricOfObjective(profile) ?? fitMetric(named ?? defaultMetric(profile, asked), profile);
   return { profile, metric };
 }
 
@@ -101,10 +101,8 @@ async function writeTask(run: RunContext, task: Task): Promise<void> {
 function describeTask(run: RunContext, task: Task): void {
   const { profile, metric } = task;
   const target = profile.targets.map((one) => `${one.name} (${one.type})`).join(', ');
-  run.log.info(
-    `task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${task.foldCount} folds`,
-  );
-  const unit = `folds by ${profile.shape} (${profile.shape_confidence}): ${profile.shape_reason}`;
+  run.log.info(describeWork(task, target));
+  const unit = `${profile.kind === 'rows' ? 'folds by' : 'kind'} ${profile.shape} (${profile.shape_confidence}): ${profile.shape_reason}`;
   if (profile.shape_confidence === 'certain') run.log.info(unit);
   else note(run, unit);
   run.log.info(
@@ -114,6 +112,12 @@ function describeTask(run: RunContext, task: Task): void {
   if (metric.proxy)
     note(run, `The competition's own metric (${metric.display_name}) is not one that we compute: ${metric.id} stands in for it.`);
   run.voice.update({ metric: metric.id, direction: metric.direction, message: `task understood: ${target}`.slice(0, 300) });
+}
+
+function describeWork({ profile, foldCount }: Task, target: string): string {
+  if (profile.kind === 'answer') return `task: an order of ${profile.train_rows} points; each program's own order is measured`;
+  if (profile.kind === 'agent') return `task: a program that plays; ${profile.test_rows} games in ${foldCount} batches`;
+  return `task: predict ${target}; ${profile.train_rows} rows to learn from, ${profile.test_rows} to answer; ${foldCount} folds`;
 }
 
 function note(run: RunContext, text: string): void {

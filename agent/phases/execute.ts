@@ -10,6 +10,7 @@ import { isImprovement, isSuspect } from '../search/scoreboard.ts';
 import { probeFinalist } from './verify.ts';
 import { explore } from './explore.ts';
 import { tryStacks } from './stack.ts';
+import { playGames } from '../search/play-games.ts';
 import { runFolds } from '../search/run-folds.ts';
 import { storeSolutionFile } from '../search/keep.ts';
 
@@ -62,7 +63,8 @@ async function trySolution(run: RunContext, task: Task, search: Search, planned:
   if (skip !== null) return finishFailed(run, search, draft, { failure: skip, seconds: 0, log: '' });
   const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
   const program = { number, path: recipe.program, params: recipe.params };
-  const outcome = await gradeSolution(run, search, draft, () => runFolds(run, task, { ...program, isFirstModel }));
+  const work = task.profile.kind === 'agent' ? playGames : runFolds;
+  const outcome = await gradeSolution(run, search, draft, () => work(run, task, { ...program, isFirstModel }));
   if (outcome.kind === 'failed') return;
   let { graded } = outcome;
   search.programs.set(number, { ...program, isGenerated, slowestFoldS: outcome.folds.slowestFoldS });

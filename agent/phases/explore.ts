@@ -62,6 +62,7 @@ export async function explore(run: RunContext, task: Task, search: Search): Prom
   if (run.model === null || run.spec.llm === 'off' || !run.sandbox.generatedCode.accepted) return;
   if (task.profile.submission.form === 'answer')
     return addNote(run, 'Claude was not asked: answers that are texts are left to the recipes.');
+  if (task.profile.kind !== 'rows') return addNote(run, 'Claude was not asked: competitions without labels are left to the recipes.');
   const { budgetUsd, attempt } = run.spec;
   const ledger = openLedger({ capUsd: budgetUsd, spentUsd: run.earlier.spentUsd, attempt, append: (fact) => run.journal.append(fact) });
   let reason: string;

@@ -9,7 +9,7 @@ import { blendSolutions } from './blend.ts';
 import { throwIfStopped } from '../context.ts';
 import { compareWithLeaderboard, expectScore } from './expect.ts';
 import { createWithRetry, retryUnavailable } from '../storing.ts';
-import { describeOutcome } from '../search/keep.ts';
+import { describeOutcome, describeSubmission } from '../search/keep.ts';
 import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
 import { nameSubmission } from '../report/plain-csv.ts';
@@ -21,6 +21,8 @@ import { writeEvidence } from '../report/evidence.ts';
 import { writeNotebook } from '../report/notebook.ts';
 import type { NotebookProgram } from '../report/notebook.ts';
 import { writeReport } from '../report/html.ts';
+
+const ORIGINAL_TYPES = { none: 'text/x-python', gzip: 'application/gzip', zip: 'application/zip' } as const;
 
 interface ResultFile {
   readonly name: string;
@@ -80,13 +82,15 @@ function addFallbackNote(run: RunContext, search: Search): void {
 async function writeFiles(run: RunContext, task: Task, search: Search, outside: Outside): Promise<ResultFile[]> {
   const best = search.keeper.best;
   if (best === null) return [];
-  const files: ResultFile[] = [{ name: 'submission.csv', path: best.path, contentType: 'text/csv' }];
+  const files: ResultFile[] = [{ ...describeSubmission(task.profile.submission), path: best.path }];
   const add = async (name: string, body: Uint8Array | string, contentType: string): Promise<void> => {
     const path = join(run.workDir, `final-${name}`);
     await writeFile(path, body);
     files.push({ name, path, contentType });
   };
-  if (best.originalPath !== best.path) files.push(await nameOriginal(run, task, best.originalPath));
+  const original = nameSubmission(task.profile.submission);
+  const isNamedOtherwise = task.profile.kind === 'agent' && original !== 'submission.py' && original !== 'solution.py';
+  if (best.originalPath !== best.path || isNamedOtherwise) files.push(await nameOriginal(run, task, best.originalPath));
   const code = await readBestProgram(run, search);
   if (code !== null) await add('solution.py', code, 'text/x-python');
   if (best.solution.kind === 'blend')
@@ -102,7 +106,7 @@ async function writeFiles(run: RunContext, task: Task, search: Search, outside: 
     await add(file, program, 'text/x-python');
     programs.push({ number, code: Buffer.from(program).toString('utf8') });
   }
-  if (programs.length > 0) {
+  if (programs.length > 0 && task.profile.kind === 'rows') {
     const taskJson = await readFile(join(task.folds.runs[0]?.train_dir ?? '', 'task.json'), 'utf8');
     await add('notebook.ipynb', writeNotebook(evidence, task.profile, { taskJson, programs }), 'application/x-ipynb+json');
   }
@@ -117,7 +121,7 @@ async function nameOriginal(run: RunContext, task: Task, path: string): Promise<
   const name = nameSubmission(submission);
   const named = join(run.workDir, `final-${name}`);
   await copyFile(path, named);
-  return { name, path: named, contentType: submission.compression === 'gzip' ? 'application/gzip' : 'application/zip' };
+  return { name, path: named, contentType: ORIGINAL_TYPES[submission.compression] };
 }
 
 /** The program of the best solution; of a blend, the program of its heaviest member. */

@@ -10,8 +10,9 @@ const PACKED = { none: '', gzip: '.gz', zip: '.zip' } as const;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,94}$/;
 
 /** The name of the file as the competition wants it: its own where that is a plain one, and with the ending of how it is packed. */
-export function nameSubmission({ file_name: wanted, compression }: TaskProfile['submission']): string {
-  const plain = FILE_NAME.test(wanted) && wanted.endsWith('.csv') ? wanted : 'submission.csv';
+export function nameSubmission({ file_name: wanted, compression, form }: TaskProfile['submission']): string {
+  const [extension, otherwise] = form === 'program' ? ['.py', 'main.py'] : ['.csv', 'submission.csv'];
+  const plain = FILE_NAME.test(wanted) && wanted.endsWith(extension) ? wanted : otherwise;
   return `${plain}${PACKED[compression]}`;
 }
 

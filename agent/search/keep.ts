@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Check, Evaluation } from '../evaluate/harness-protocol.ts';
-import type { BestRecord, SolutionReport } from '#core/report.ts';
+import { extname, join } from 'node:path';
+import type { Check, Evaluation, SubmissionSchema } from '../evaluate/harness-protocol.ts';
+import type { BestRecord, SolutionReport, SubmissionName } from '#core/report.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
 import type { StateObject } from '../journal/entries.ts';
@@ -13,10 +13,15 @@ import { hashFile } from '../task/data.ts';
 import { keys } from '#core/names.ts';
 import { writePlainCsv } from '../report/plain-csv.ts';
 
+/** What a result calls the submission: a table, or a program where that is what a competition takes. */
+export function describeSubmission({ form }: SubmissionSchema): { readonly name: SubmissionName; readonly contentType: string } {
+  return form === 'program' ? { name: 'submission.py', contentType: 'text/x-python' } : { name: 'submission.csv', contentType: 'text/csv' };
+}
+
 /** Where the best valid file of this attempt is, and what it is. */
 export interface BestFile {
   readonly solution: GradedSolution;
-  /** Plain CSV; `sha256` and `bytes` are its own. */
+  /** Plain CSV, or a program; `sha256` and `bytes` are its own. */
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
@@ -66,7 +71,9 @@ export async function storeBest(
   const startS = run.deadline.elapsedS();
   const seq = (keeper.best?.seq ?? 0) + 1;
   const { compression } = task.profile.submission;
-  const path = join(run.workDir, `best-${seq}.csv`);
+  const submission = describeSubmission(task.profile.submission);
+  const extension = extname(submission.name);
+  const path = join(run.workDir, `best-${seq}${extension}`);
   const originalPath = compression === 'none' ? path : join(run.workDir, `best-${seq}.original`);
   const written = await run.stopwatch.measure('grade', () =>
     callHarness(run, 'write_submission', { solution: solution.number, path: originalPath }),
@@ -76,9 +83,9 @@ export async function storeBest(
   if (compression !== 'none') await writePlainCsv(originalPath, path, compression);
   const { sha256, bytes } = { sha256: await hashFile(path), bytes: (await stat(path)).size };
   const { jobId, attempt } = run.spec;
-  const key = keys.bestFile(jobId, attempt, seq);
+  const key = keys.bestFile(jobId, attempt, seq, extension);
   await run.stopwatch.measure('store', async () => {
-    await retryUnavailable(() => run.store.createObjectFromFile(key, path, 'text/csv'));
+    await retryUnavailable(() => run.store.createObjectFromFile(key, path, submission.contentType));
     keeper.firstValidSeconds ??= Math.round(run.deadline.elapsedS() * 100) / 100;
     const record: BestRecord = {
       ...describeOutcome(run, task, keeper, board, solution),
@@ -86,7 +93,7 @@ export async function storeBest(
       jobId,
       attempt,
       seq,
-      file: { name: 'submission.csv', key, sha256, bytes, contentType: 'text/csv' },
+      file: { ...submission, key, sha256, bytes },
     };
     await createWithRetry(run.store, {
       key: keys.best(jobId, attempt, seq),

@@ -20,9 +20,11 @@ export const ALL_TARGET_TYPES = [
   'text',
   'mask',
   'boxes',
+  'order',
+  'move',
 ] as const;
 /** Every kind of data that one can be for. */
-export const ALL_MODALITIES = ['tabular', 'text', 'interactions'] as const;
+export const ALL_MODALITIES = ['tabular', 'text', 'interactions', 'tour', 'four-in-a-row'] as const;
 
 const RecipesIndex = z.object({
   schema_version: z.literal(1),
@@ -105,10 +107,8 @@ export function chooseStacks(recipes: readonly Recipe[], profile: TaskProfile): 
 function chooseSuitable(recipes: readonly Recipe[], profile: TaskProfile): Recipe[] {
   const types = new Set(profile.targets.map((target) => target.type));
   const columns = Object.values(profile.column_types);
-  const modalities = new Set([
-    ...(profile.recommender === null ? ['tabular'] : ['interactions']),
-    ...(columns.includes('text') ? ['text'] : []),
-  ]);
+  const rows = [...(profile.recommender === null ? ['tabular'] : ['interactions']), ...(columns.includes('text') ? ['text'] : [])];
+  const modalities = new Set(profile.objective === null ? rows : [profile.objective.of]);
   const suits = (recipe: Recipe): boolean =>
     [...types].every((type) => recipe.targetTypes.includes(type)) &&
     recipe.modalities.some((modality) => modalities.has(modality)) &&

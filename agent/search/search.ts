@@ -25,7 +25,7 @@ export async function beginSearch(run: RunContext, task: Task, resumable: boolea
   const keeper: Keeper = { best: null, firstValidSeconds: null };
   const search: Search = { board: createScoreboard(), keeper, weights: [], programs: new Map() };
   if (resumable) await adoptFinished(run, search);
-  if (!search.board.graded.has(0)) await runBaseline(run, search);
+  if (!search.board.graded.has(0)) await runBaseline(run, task, search);
   const best = findBestByScore(search.board, task.metric, ['recipe', 'generated']);
   const baseline = search.board.graded.get(0);
   for (const candidate of [best, baseline]) {
@@ -86,12 +86,14 @@ export function nextNumber(run: RunContext, search: Search): number {
   return Math.max(run.earlier.nextNumber - 1, ...search.board.reports.keys()) + 1;
 }
 
-async function runBaseline(run: RunContext, search: Search): Promise<void> {
+const BASELINE_TITLES = { rows: 'Constant baseline', answer: 'As the sample', agent: 'The first legal move' } as const;
+
+async function runBaseline(run: RunContext, task: Task, search: Search): Promise<void> {
   const startS = run.deadline.elapsedS();
   const draft = await startSolution(
     run,
     search,
-    { number: 0, title: 'Constant baseline', kind: 'baseline', parents: [], codeKey: null },
+    { number: 0, title: BASELINE_TITLES[task.profile.kind], kind: 'baseline', parents: [], codeKey: null },
     null,
   );
   const { evaluation } = await run.stopwatch.measure('grade', () => callHarness(run, 'baseline', {}));

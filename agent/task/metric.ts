@@ -35,6 +35,7 @@ const MINIMIZED: ReadonlySet<MetricId> = new Set<MetricId>([
   'wer',
   'mean_pinball',
   'rmsse',
+  'tour_length',
 ]);
 
 /** What the metric is looked for in: Kaggle's display name, and the host's pages (hostile text; at most 40,000 characters each are read). */
@@ -93,6 +94,18 @@ export function defaultMetric(profile: Pick<TaskProfile, 'targets' | 'submission
   else if (profile.submission.form === 'class_columns') id = 'logloss';
   else id = 'accuracy';
   return { id, direction: directionOf(id), display_name: asked ?? id, source: 'schema', proxy: true, k: null };
+}
+
+/** The metric of a competition without labels: its objective, or nearest what its leaderboard shows. Null where rows have labels. */
+export function metricOfObjective({ objective }: Pick<TaskProfile, 'objective'>): FixedMetric | null {
+  if (objective === null) return null;
+  const { id, display_name: name, proxy } = objective;
+  return { id, direction: directionOf(id), display_name: name, source: 'overview', proxy, k: null };
+}
+
+/** Whether a metric is one of competitions without labels: it measures no rows. */
+export function isOfObjectives(id: MetricId): boolean {
+  return id === 'tour_length' || id === 'win_rate';
 }
 
 /** What stands for a metric of two classes when the target has more. */

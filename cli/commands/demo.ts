@@ -7,6 +7,7 @@ import { listBundledCompetitions } from '#local/bundled.ts';
 import type { CommandContext } from '../context.ts';
 import type { JobView, ResultView } from '../wire.ts';
 import { CliError, EXIT_CODES, exitCodeForState } from '../exit-codes.ts';
+import { SubmissionName } from '#core/report.ts';
 import { ServiceClient } from '../client.ts';
 import { ProgressLine, formatScore, formatSeconds, stripControls } from '../output.ts';
 import { saveResultFile } from './result.ts';
@@ -87,7 +88,9 @@ async function saveSubmission(
   if (params.job.status !== 'success') return null;
   const folder = resolve(params.out, params.slug);
   const paths = [];
-  for (const name of ['submission.csv', 'report.html']) paths.push(await saveResultFile(client, { jobId: params.jobId, name, folder }));
+  const { result } = await client.result(params.jobId);
+  const submission = result?.files.find(({ name }) => SubmissionName.safeParse(name).success)?.name ?? 'submission.csv';
+  for (const name of [submission, 'report.html']) paths.push(await saveResultFile(client, { jobId: params.jobId, name, folder }));
   return paths[0] ?? null;
 }
 

@@ -60,7 +60,7 @@ export async function recordFailure(
           attempt: best.attempt,
           partial: true,
           leaderboard: null,
-          files: await copyFiles(deps.artifacts, read, [{ ...best.file, name: 'submission.csv' }]),
+          files: await copyFiles(deps.artifacts, read, [best.file]),
         };
   return applyEnd(deps.store, read, end, { state, reason: error.message, error, result });
 }

@@ -119,6 +119,9 @@ async function sendSubmission(deps: ResultAppDependencies, context: RequestConte
   const best = wantsBest ? await findBest(deps.artifacts, job) : null;
   if (best !== null) return sendFile(deps, context, best);
   if (wantsBest) throw callerError('no-valid-file', 404, 'There is no valid file yet. Ask again after the next "improved" event.');
+  const program = job.result?.files.find(({ name }) => name === 'submission.py');
+  if (program !== undefined)
+    throw callerError('file-not-found', 404, `The submission of this competition is a program: get /result/${job.id}/submission.py`);
   throw callerError('file-not-found', 404, 'Submission file not found');
 }
 

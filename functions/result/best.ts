@@ -15,7 +15,7 @@ export async function findBest(artifacts: ArtifactStore, job: Job): Promise<File
       const record = await readRecord(artifacts, key);
       if (record === null || record.jobId !== job.id || !record.file.key.startsWith(keys.attemptPrefix(job.id, attempt))) continue;
       const labels = { quality: record.quality, partial: true, attempt, score: record.cv?.score ?? null };
-      return { file: { ...record.file, name: 'submission.csv', contentType: 'text/csv' }, labels };
+      return { file: record.file, labels };
     }
   }
   return null;

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { CompetitionSlug } from '#core/kaggle.ts';
-import { findMetric, parseAnswers, scoreSubmission, type Answers } from './scoring.ts';
+import { findMetric, parseAnswers, scoreSubmission, type Score } from './scoring.ts';
+import { parsePoints, scoreProgram, scoreTour } from './scoring-unlabelled.ts';
 
 /** `examples/<slug>/competition.json`: what Kaggle would know of a competition, and how it is scored. */
 const CompetitionFacts = z.strictObject({
@@ -24,7 +25,13 @@ const CompetitionFacts = z.strictObject({
   showsPrivateScore: z.boolean().default(false),
   /** Page name as Kaggle shows it → file under `pages/`. */
   pages: z.record(z.string(), z.string().regex(/^[a-z0-9-]+\.md$/)),
-  scoring: z.strictObject({ metric: z.string(), idColumn: z.string() }),
+  scoring: z.union([
+    z.strictObject({ metric: z.string(), idColumn: z.string() }),
+    /** No hidden answers: the length of the way through the points of a data file, in the order that a submission gives. */
+    z.strictObject({ tourThrough: z.string(), idColumn: z.string() }),
+    /** A program that would play against others: it is taken, and has no score here. */
+    z.strictObject({ program: z.literal(true) }),
+  ]),
 });
 export type CompetitionFacts = z.infer<typeof CompetitionFacts>;
 
@@ -42,7 +49,9 @@ export interface ServedCompetition {
   facts: CompetitionFacts;
   pages: { name: string; content: string }[];
   files: ServedFile[];
-  answers: Answers;
+  isHigherBetter: boolean;
+  /** Scores a submission file; nulls where nothing is scored. Throws `SubmissionInvalid`. */
+  score: (bytes: Buffer) => Score | { publicScore: null; privateScore: null };
   /** Public score of the sample submission, shown as the leaderboard's benchmark row; null without a sample. */
   benchmarkScore: number | null;
 }
@@ -60,11 +69,25 @@ function loadCompetition(slug: string, dir: string, answersDir: string): ServedC
   const parsed = CompetitionFacts.safeParse(JSON.parse(readFileSync(factsPath, 'utf8')));
   if (!parsed.success) throw new Error(`${slug}/competition.json: ${z.prettifyError(parsed.error)}`);
   const facts = parsed.data;
-  findMetric(facts.scoring.metric);
-  const answers = parseAnswers(readFileSync(join(answersDir, 'answers.csv'), 'utf8'), facts.scoring.idColumn);
   const pages = Object.entries(facts.pages).map(([name, file]) => ({ name, content: readFileSync(join(dir, 'pages', file), 'utf8') }));
   const files = listServedFiles(join(dir, 'data'));
-  return { slug, facts, pages, files, answers, benchmarkScore: scoreSample(files, answers, facts.scoring.metric) };
+  const scorer = makeScorer(facts.scoring, join(dir, 'data'), answersDir);
+  return { slug, facts, pages, files, ...scorer, benchmarkScore: scoreSample(files, scorer.score) };
+}
+
+function makeScorer(
+  scoring: CompetitionFacts['scoring'],
+  dataDir: string,
+  answersDir: string,
+): Pick<ServedCompetition, 'isHigherBetter' | 'score'> {
+  if ('program' in scoring) return { isHigherBetter: true, score: scoreProgram };
+  if ('tourThrough' in scoring) {
+    const points = parsePoints(readFileSync(join(dataDir, scoring.tourThrough), 'utf8'), scoring.idColumn);
+    return { isHigherBetter: false, score: (bytes) => scoreTour(bytes, points) };
+  }
+  const answers = parseAnswers(readFileSync(join(answersDir, 'answers.csv'), 'utf8'), scoring.idColumn);
+  const { isHigherBetter } = findMetric(scoring.metric);
+  return { isHigherBetter, score: (bytes) => scoreSubmission(bytes, answers, scoring.metric) };
 }
 
 function listServedFiles(dataDir: string): ServedFile[] {
@@ -78,9 +101,9 @@ function listServedFiles(dataDir: string): ServedFile[] {
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function scoreSample(files: ServedFile[], answers: Answers, metric: string): number | null {
+function scoreSample(files: ServedFile[], score: ServedCompetition['score']): number | null {
   const sample = files.find((file) => /^sample_?submission\.csv$/i.test(file.name));
-  return sample ? scoreSubmission(readFileSync(sample.path), answers, metric).publicScore : null;
+  return sample ? score(readFileSync(sample.path)).publicScore : null;
 }
 
 function isFile(path: string): boolean {

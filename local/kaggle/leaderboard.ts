@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { ZipFile } from 'yazl';
 import { defineMethod, findCompetition, type Methods, type StandInContext } from './methods.ts';
 import { PageRequest, slicePage } from './paging.ts';
-import { findMetric } from './scoring.ts';
 import { formatScore, settleScores } from './submissions.ts';
 
 const ByName = z.object({ competitionName: z.string() });
@@ -37,9 +36,9 @@ export const LEADERBOARD_METHODS: Methods = {
 
 /** Each team's best public score, best first; the sample submission's score stands among them as a benchmark. */
 function rankTeams(context: StandInContext, name: string): Standing[] {
-  const { slug, facts, benchmarkScore } = findCompetition(context, name, 'competitions.get');
+  const { slug, facts, benchmarkScore, isHigherBetter } = findCompetition(context, name, 'competitions.get');
   settleScores(context);
-  const sign = findMetric(facts.scoring.metric).isHigherBetter ? -1 : 1;
+  const sign = isHigherBetter ? -1 : 1;
   const byTeam = Map.groupBy(
     context.state.submissions().filter((one) => one.slug === slug && one.publicScore !== null),
     (one) => one.username,

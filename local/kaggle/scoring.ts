@@ -116,7 +116,8 @@ function indexRows(rows: string[][], rules: RowRules): Map<string, string[]> {
   return byKey;
 }
 
-function readTable(bytes: Buffer): { header: string[]; rows: string[][] } {
+/** A submission as a table, packed or not. Throws `SubmissionInvalid`. */
+export function readTable(bytes: Buffer): { header: string[]; rows: string[][] } {
   try {
     return parseTable(unpack(bytes).toString('utf8'));
   } catch (error) {
@@ -131,7 +132,8 @@ function unpack(bytes: Buffer): Buffer {
   return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: MAX_SUBMISSION_BYTES }) : bytes;
 }
 
-function parseTable(csv: string): { header: string[]; rows: string[][] } {
+/** Header and rows of a CSV text. Throws what the parser throws. */
+export function parseTable(csv: string): { header: string[]; rows: string[][] } {
   const [header = [], ...rows] = parse(csv, { bom: true, skip_empty_lines: true, relax_column_count: false });
   return { header: header.map((name) => name.trim()), rows };
 }

@@ -7,7 +7,7 @@ import type { ServedCompetition } from './competitions.ts';
 import { defineMethod, findCompetition, type Methods, type StandInContext } from './methods.ts';
 import { PageRequest, slicePage } from './paging.ts';
 import { permissionDenied, WireError } from './replies.ts';
-import { scoreSubmission, SubmissionInvalid } from './scoring.ts';
+import { SubmissionInvalid } from './scoring.ts';
 import type { StoredSubmission } from './state.ts';
 
 const ByName = z.object({ competitionName: z.string() });
@@ -137,7 +137,7 @@ function score(context: StandInContext, submission: StoredSubmission): Partial<S
   if (!competition) return { status: 'ERROR', errorDescription: 'The competition is no longer served.' };
   try {
     const bytes = readFileSync(join(context.state.submissionsDir, String(submission.ref)));
-    return { status: 'COMPLETE', ...scoreSubmission(bytes, competition.answers, competition.facts.scoring.metric) };
+    return { status: 'COMPLETE', ...competition.score(bytes) };
   } catch (error) {
     if (error instanceof SubmissionInvalid) return { status: 'ERROR', errorDescription: error.message };
     throw error;

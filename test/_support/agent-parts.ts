@@ -37,6 +37,7 @@ export const PROFILE: TaskProfile = {
   one_row_at_a_time: false,
   weight_column: null,
   query_column: null,
+  objective: null,
   train_rows: 30,
   test_rows: 10,
   feature_columns: ['x'],
@@ -122,6 +123,7 @@ export function createScriptedHarness(
       folds.set(solution, [...(folds.get(solution) ?? []), Number(text)]);
       return { fold, score: Number(text), rows: 10, failure: null, seconds: 0 };
     },
+    play_round: () => ({ run: null, left: 0, failure: null }),
     take_final: () => ({ failure: null }),
     take_refit: ({ solution }) => ({ adopted: true, detail: 'alike', evaluation: evaluations.get(solution) ?? null }),
     finish_solution: ({ solution }) => finish(solution, folds.get(solution) ?? []),

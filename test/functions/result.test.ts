@@ -156,7 +156,7 @@ test('?best=1 of a running job gives the newest valid file, and 404 before there
       seconds: seq,
       resources: null,
       notes: [],
-      file,
+      file: { ...file, name: 'submission.csv' },
     };
     await artifacts.createObject(keys.best(job.id, 1, seq), JSON.stringify(record), 'application/json');
   }

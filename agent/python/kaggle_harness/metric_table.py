@@ -96,6 +96,12 @@ OTHER_METRICS: dict[str, Metric] = {
 }
 """Those that need several masks a row, distributions, or weights of series. No shape that is cut yet gives them: the nearest of the others stands in."""
 
+UNLABELLED_METRICS: dict[str, Metric] = {
+    "tour_length": Metric("tour_length", "minimize", "order"),
+    "win_rate": Metric("win_rate", "maximize", "games"),
+}
+"""Of competitions without labels: what is given is measured itself (`unlabelled/`)."""
+
 ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask", "box"})
 """Needs of metrics whose answers are texts: lists, sets, free text, run lengths, boxes. They are never averaged."""
 

@@ -33,24 +33,25 @@ def read_output(
         path = scores if os.path.lexists(scores) else predictions
         if not os.path.lexists(path):
             raise BadOutput("the output folder has neither scores.csv nor predictions.csv; write one row a key of rows.csv")
-        table = _read_csv(path, layout.columns, len(keys), _BYTES_PER_ANSWER)
-        return _answers(table, layout, _positions(table, keys, path.name), METRICS[metric_id].needs, extras), False
+        table = read_csv(path, layout.columns, len(keys), _BYTES_PER_ANSWER)
+        return _answers(table, layout, find_positions(table, keys, path.name), METRICS[metric_id].needs, extras), False
     if os.path.lexists(scores):
-        table = _read_csv(scores, layout.columns, len(keys))
-        return _scores(table, layout, _positions(table, keys, "scores.csv")), True
+        table = read_csv(scores, layout.columns, len(keys))
+        return _scores(table, layout, find_positions(table, keys, "scores.csv")), True
     if os.path.lexists(predictions) and any(t.quantiles is not None for t in layout.targets):
         raise BadOutput(f"quantiles are answered in scores.csv, one column a level: {shown(', '.join(layout.columns), 120)}")
     if os.path.lexists(predictions):
         names = [t.name for t in layout.targets]
-        table = _read_csv(predictions, names, len(keys))
-        return _predictions(table, layout, _positions(table, keys, "predictions.csv"), metric_id), False
+        table = read_csv(predictions, names, len(keys))
+        return _predictions(table, layout, find_positions(table, keys, "predictions.csv"), metric_id), False
     raise BadOutput("the output folder has neither scores.csv nor predictions.csv; write one row a key of rows.csv")
 
 
-def _read_csv(path: Path, names: list[str], rows: int, bytes_per_cell: int = _BYTES_PER_CELL) -> pa.Table:
+def read_csv(path: Path, names: list[str], rows: int, bytes_per_cell: int = _BYTES_PER_CELL) -> pa.Table:
+    """A table of a key and the named columns, as text. Raises BadOutput for anything else."""
     name = path.name
     limit = _SLACK_BYTES + rows * (len(names) + 1) * bytes_per_cell
-    data = _read_regular(path, limit)
+    data = read_bounded(path, limit)
     if not data.strip():
         raise BadOutput(f"{name} is empty; it needs a header and {rows} rows")
     try:
@@ -80,7 +81,8 @@ def _read_csv(path: Path, names: list[str], rows: int, bytes_per_cell: int = _BY
     return table
 
 
-def _read_regular(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file that a program wrote: no links, no devices, no more than the limit. Raises BadOutput."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -96,8 +98,8 @@ def _read_regular(path: Path, limit: int) -> bytes:
         return stream.read(limit + 1)
 
 
-def _positions(table: pa.Table, keys: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    """For each row of the file, the index of its key; every key exactly once."""
+def find_positions(table: pa.Table, keys: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+    """For each row of the file, the index of its key; every key exactly once. Raises BadOutput."""
     text = table.column(KEY)
     try:
         given = pc.cast(pc.utf8_trim_whitespace(text), pa.float64() if pc.any(pc.match_substring(text, ".")).as_py() else pa.int64())

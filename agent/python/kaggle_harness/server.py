@@ -7,14 +7,14 @@ import sys
 import traceback
 from typing import Any
 
-from .errors import HarnessError
-from .session import Session
+from .errors import BadInput, HarnessError
+from .sessions import Sessions
 
 _LINE_BYTES = 64 << 20
 METHODS = (
     "hello", "profile", "fix_task", "baseline", "cut", "grade_fold", "take_final", "take_refit", "finish_solution", "expect_score", "correlate",
     "cut_stack", "cut_rebuild", "take_rebuild", "cut_rebuilt_stack", "take_rebuilt_stack", "judge_stack", "cut_refit",
-    "check_program", "cut_probes", "judge_probes", "blend", "write_submission", "validate", "save_state", "load_state",
+    "check_program", "play_round", "cut_probes", "judge_probes", "blend", "write_submission", "validate", "save_state", "load_state",
 )  # fmt: skip
 
 
@@ -24,15 +24,15 @@ def serve() -> int:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    session = Session()
+    sessions = Sessions()
     while line := sys.stdin.buffer.readline(_LINE_BYTES):
-        reply = answer(session, line)
+        reply = answer(sessions, line)
         replies.write(json.dumps(reply, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n")
         replies.flush()
     return 0
 
 
-def answer(session: Session, line: bytes) -> dict[str, Any]:
+def answer(sessions: Sessions, line: bytes) -> dict[str, Any]:
     """The reply to one request line. Never raises."""
     number = -1
     try:
@@ -41,12 +41,18 @@ def answer(session: Session, line: bytes) -> dict[str, Any]:
         method, params = request["method"], request.get("params") or {}
         if method not in METHODS:
             return _error(number, "refused", f"unknown method {str(method)[:60]}")
-        function = getattr(session, method)
+        session = sessions.of(method, params)
+        function = getattr(session, method, None)
+        if function is None:
+            return _error(number, "refused", f"{method} means nothing for this kind of competition")
         try:
             inspect.signature(function).bind(**params)
         except TypeError as error:
             return _error(number, "refused", f"{method}: {error}")
-        result = function(**params)
+        try:
+            result = function(**params)
+        except BadInput as error:
+            result = sessions.without_labels(method, params, error)
         json.dumps(result, allow_nan=False)
         return {"id": number, "result": result}
     except HarnessError as error:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-PARTS = ["task", "tables", "media", "splits", "columns", "text"]
+PARTS = ["arguments", "task", "tables", "media", "splits", "columns", "text"]
 RECIPES = {
     "gradient_boosting": PARTS,
     "xgboost_shallow": PARTS,
@@ -16,7 +16,11 @@ RECIPES = {
     "text_linear": PARTS,
     "nearest_answers": PARTS,
     "text_extract": PARTS,
-    "item_neighbours": ["task"],
+    "item_neighbours": ["arguments", "task"],
+    "tour_search": ["arguments"],
+    "play_positions": ["arguments"],
+    "four_in_a_row_quick": ["four_in_a_row"],
+    "four_in_a_row_search": ["four_in_a_row"],
 }
 
 

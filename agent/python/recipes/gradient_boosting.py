@@ -6,12 +6,11 @@ Written by assemble.py from parts/gradient_boosting.py; change that file.
 """
 
 
-# ---- the command line of the solution contract, the task, and the output file
+# ---- the command line of the solution contract, and the task
 
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -35,20 +34,26 @@ ARGUMENTS = read_arguments()
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = str(ARGUMENTS.threads)
 
-import numpy as np  # noqa: E402  (thread limits first)
-import pandas as pd  # noqa: E402
-
 TASK = json.loads((ARGUMENTS.train / "task.json").read_text(encoding="utf-8"))
 PARAMS = json.loads(ARGUMENTS.params.read_text(encoding="utf-8")) if ARGUMENTS.params else {}
 NOTES = {}
-KEY = TASK["key_column"]
-METRIC = TASK["metric"]["id"]
-FAST = PARAMS.get("effort", TASK["effort"]) == "fast"
 
 
 def seconds_left():
     """Seconds until the deadline that the harness gave."""
     return ARGUMENTS.deadline - (time.monotonic() - STARTED)
+
+
+# ---- rows, targets and weights of the task, and the output file
+
+import sys
+
+import numpy as np
+import pandas as pd
+
+KEY = TASK["key_column"]
+METRIC = TASK["metric"]["id"]
+FAST = PARAMS.get("effort", TASK["effort"]) == "fast"
 
 
 def read_rows(folder, name):

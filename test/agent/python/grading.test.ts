@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { startHarness } from '#agent/evaluate/harness-client.ts';
-import { isOfAnswers } from '#agent/task/metric.ts';
+import { isOfAnswers, isOfObjectives } from '#agent/task/metric.ts';
 import { METRIC_IDS } from '#agent/evaluate/metric-ids.ts';
 import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { directionOf } from '#agent/task/metric.ts';
@@ -76,7 +76,7 @@ function withExtras(files: Record<string, string>): Record<string, string> {
 const shared = startHarness({ python: PYTHON, threads: 1, env: { PATH: process.env['PATH'] }, timeoutMs: 60_000 });
 test.after.always(() => shared.close());
 
-for (const metric of METRIC_IDS.filter((id) => !JOINT.has(id) && !isOfAnswers(id))) {
+for (const metric of METRIC_IDS.filter((id) => !JOINT.has(id) && !isOfAnswers(id) && !isOfObjectives(id))) {
   test.serial(`by ${metric}, scores that know something are clearly better than the best constant`, async (t) => {
     const isNumber = NUMBERS.has(metric);
     const opened = await openCut(t, withExtras(isNumber ? numberCompetition() : binaryCompetition()), metric, shared);

@@ -28,7 +28,7 @@ for (const [title, name, count] of [
 }
 
 test('the grader has the same metrics with the same directions as the protocol', async (t) => {
-  const program = `import sys, json; sys.path.insert(0, ${JSON.stringify(HARNESS_FOLDER)}); from kaggle_harness.metric_table import METRICS; print(json.dumps({m.id: m.direction for m in METRICS.values()}))`;
+  const program = `import sys, json; sys.path.insert(0, ${JSON.stringify(HARNESS_FOLDER)}); from kaggle_harness.metric_table import METRICS, UNLABELLED_METRICS; print(json.dumps({m.id: m.direction for m in [*METRICS.values(), *UNLABELLED_METRICS.values()]}))`;
   const { stdout } = await run(PYTHON, ['-I', '-B', '-c', program]);
   const directions = z.record(z.string(), z.string()).parse(JSON.parse(stdout));
   t.deepEqual(Object.keys(directions).toSorted(), [...METRIC_IDS].toSorted());

@@ -24,6 +24,8 @@ const PROGRAMS = [
   'text_extract',
   'item_neighbours',
 ];
+/** Those of competitions without labels. */
+const UNLABELLED = ['tour_search', 'four_in_a_row_quick', 'four_in_a_row_search'];
 /** Those of answers that are texts, which the others cannot give. */
 const OF_ANSWERS = new Set(['nearest_answers', 'text_extract', 'item_neighbours']);
 
@@ -316,8 +318,8 @@ test('the assembled recipes are not stale, need nothing beside them, and the ind
   await t.notThrowsAsync(runFile(PYTHON, ['-I', '-B', join(RECIPES, 'assemble.py'), '--check']));
   const recipes = await loadRecipes();
   const files = new Set(recipes.map((recipe) => recipe.program.split('/').at(-1)));
-  t.deepEqual([...files].toSorted(), PROGRAMS.map((name) => `${name}.py`).toSorted());
+  t.deepEqual([...files].toSorted(), [...PROGRAMS, ...UNLABELLED].map((name) => `${name}.py`).toSorted());
   t.is(new Set(recipes.map((recipe) => recipe.name)).size, recipes.length);
-  for (const name of PROGRAMS)
+  for (const name of [...PROGRAMS, ...UNLABELLED, 'play_positions'])
     t.notRegex(await readFile(join(RECIPES, `${name}.py`), 'utf8'), /^(from|import) (parts|task|splits|columns|text)\b/m);
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { sha256Hex } from '#adapters/hashing.ts';
 import { keys } from '#core/names.ts';
-import type { Manifest } from '#core/report.ts';
+import type { BestRecord } from '#core/report.ts';
 import { readClaim, takeClaim } from '#core/use-cases/claim-takeover.ts';
 import { readBest, readManifest, readWords } from '#core/use-cases/read-agent.ts';
 import { makeJob } from '../_jobs.ts';
@@ -10,7 +10,7 @@ import { SUBMISSION, openPlane } from './_plane.ts';
 const JOB = makeJob();
 const { id } = JOB;
 const AT = '2026-01-01T00:00:00.000Z';
-const FILE: Manifest['files'][number] = {
+const FILE: BestRecord['file'] = {
   name: 'submission.csv',
   key: keys.file(id, 1, 'submission.csv'),
   sha256: sha256Hex(SUBMISSION),

@@ -1,46 +1,13 @@
-"""Part: the command line of the solution contract, the task, and the output file."""
+"""Part: rows, targets and weights of the task, and the output file."""
 
-import argparse
-import json
-import os
 import sys
-import time
-from pathlib import Path
 
-STARTED = time.monotonic()
+import numpy as np
+import pandas as pd
 
-
-def read_arguments():
-    """The contract's command line."""
-    parser = argparse.ArgumentParser()
-    for name in ("train", "predict", "out", "params"):
-        parser.add_argument(f"--{name}", type=Path, required=name != "params")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--deadline", type=float, default=3600.0)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--assets", type=Path)
-    return parser.parse_args()
-
-
-ARGUMENTS = read_arguments()
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = str(ARGUMENTS.threads)
-
-import numpy as np  # noqa: E402  (thread limits first)
-import pandas as pd  # noqa: E402
-
-TASK = json.loads((ARGUMENTS.train / "task.json").read_text(encoding="utf-8"))
-PARAMS = json.loads(ARGUMENTS.params.read_text(encoding="utf-8")) if ARGUMENTS.params else {}
-NOTES = {}
 KEY = TASK["key_column"]
 METRIC = TASK["metric"]["id"]
 FAST = PARAMS.get("effort", TASK["effort"]) == "fast"
-
-
-def seconds_left():
-    """Seconds until the deadline that the harness gave."""
-    return ARGUMENTS.deadline - (time.monotonic() - STARTED)
 
 
 def read_rows(folder, name):
