@@ -320,6 +320,8 @@ test('the file goes to Kaggle under the name that the competition wants, with th
   t.is(nameSubmission(submission('answers.csv', 'none')), 'answers.csv');
   t.is(nameSubmission(submission('answers.csv', 'gzip')), 'answers.csv.gz');
   t.is(nameSubmission(submission('answers.csv', 'zip')), 'answers.csv.zip');
+  const program = (name: string) => nameSubmission({ ...submission(name, 'none'), form: 'program' });
+  t.deepEqual([program('agent.py'), program('../agent.py'), program('agent.csv')], ['agent.py', 'main.py', 'main.py']);
   for (const odd of ['../answers.csv', 'answers', '', `${'a'.repeat(100)}.csv`])
     t.is(nameSubmission(submission(odd, 'none')), 'submission.csv');
 });

@@ -43,6 +43,17 @@ async function end(store: JobStore, job: Job, state: JobState, files: ResultFile
   if (changed === null) throw new Error('the job did not change');
 }
 
+test('where the submission is a program, the path of the table says where it is', async (t) => {
+  const { url, store, artifacts } = await startFunctions(t);
+  const job = await addJob(store);
+  const text = 'def act(board, mark):\n    return 0\n';
+  await end(store, job, 'success', [await storeFile(artifacts, keys.result(job.id, 1, 'submission.py'), 'submission.py', text)]);
+  const table = await fetch(`${url}/result/${job.id}/submission.csv`);
+  t.is(table.status, 404);
+  t.is(Problem.parse(await table.json()).detail, `The submission of this competition is a program: get /result/${job.id}/submission.py`);
+  t.is(await (await fetch(`${url}/result/${job.id}/submission.py`)).text(), text);
+});
+
 test('a result is refused with the state while the job is not complete, and unknown jobs are 404', async (t) => {
   const { url, store } = await startFunctions(t);
   const job = await addJob(store);

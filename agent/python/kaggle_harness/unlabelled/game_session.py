@@ -62,6 +62,7 @@ class GameSession(BaseSession):
         self._games: dict[int, list[Game]] = {}
         self._rounds: dict[int, int] = {}
         self._keys: dict[int, list[int]] = {}
+        self._first: dict[str, Any] | None = None
 
     def profile(self, data_dir: str, description: str) -> dict[str, Any]:
         """The TaskProfile of the protocol."""
@@ -113,7 +114,7 @@ class GameSession(BaseSession):
             raise Refused(f"games are measured by {METRIC}, not by {shown(metric['id'])}")
         self._seed, self._profile = seed, profile
         self._open(work_dir, METRIC, _GAME, str(seed))
-        self._games, self._rounds, self._keys = {}, {}, {}
+        self._games, self._rounds, self._keys, self._first = {}, {}, {}, None
         return {}
 
     def baseline(self) -> dict[str, Any]:
@@ -128,8 +129,14 @@ class GameSession(BaseSession):
     def cut(self, fold_count: int | None) -> dict[str, Any]:
         """The folders of a first round, which are the same for every program but for the program itself."""
         started = time.monotonic()
-        run = self._write_round("first", start_games(self._seed), _PLAIN)[0]
-        return {"fold_count": BATCHES, "runs": [run], "final_run": None, "refit_run": None, "seconds": round(time.monotonic() - started, 4)}
+        self._first = self._first or self._write_round("first", start_games(self._seed), _PLAIN)[0]
+        return {
+            "fold_count": BATCHES,
+            "runs": [self._first],
+            "final_run": None,
+            "refit_run": None,
+            "seconds": round(time.monotonic() - started, 4),
+        }
 
     def play_round(self, solution: int, program: str, out_dir: str | None = None) -> dict[str, Any]:
         """Takes the moves of the round before, lets the opponents move, and writes what is to be answered next. `run` None: all games are over."""
@@ -147,7 +154,7 @@ class GameSession(BaseSession):
             try:
                 moves = _read_moves(Path(out_dir), np.asarray(self._keys[solution], dtype=np.int64))
             except BadOutput as error:
-                del self._solutions[solution]
+                del self._solutions[solution], self._keys[solution]
                 return {"run": None, "left": len(open_games), "failure": str(error)}
             for game, move in zip(open_games, moves, strict=True):
                 game.play(move)

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import BadInput
 from ..limits import DESCRIPTION_CHARACTERS
 from ..roles import ListedFile, assign_roles, list_files
-from ..tables import read_table
+from ..tables import TextTable, read_table
 from .tour import Tour, find_tour
 
 _TOUR = re.compile(
@@ -49,12 +49,11 @@ def recognizes_four_in_a_row(data_dir: Path, description: str) -> bool:
     return not has_tables and _FOUR_IN_A_ROW.search(text) is not None and _AGENT.search(text) is not None
 
 
-def _readable(files: list[ListedFile]) -> list[ListedFile]:
-    kept: list[ListedFile] = []
+def _readable(files: list[ListedFile]) -> list[tuple[ListedFile, TextTable]]:
+    kept: list[tuple[ListedFile, TextTable]] = []
     for file in files:
         try:
-            read_table(file.path)
+            kept.append((file, read_table(file.path)))
         except BadInput:
             continue
-        kept.append(file)
     return kept

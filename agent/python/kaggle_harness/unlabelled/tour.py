@@ -75,7 +75,7 @@ class Tour:
         return [self.opening, *(i for i in self.ids if i != self.opening), self.opening]
 
 
-def find_tour(sample_file: ListedFile, tables: list[ListedFile], returns: bool, is_proxy: bool) -> Tour | None:
+def find_tour(sample_file: ListedFile, tables: list[tuple[ListedFile, TextTable]], returns: bool, is_proxy: bool) -> Tour | None:
     """The points that the sample lists in an order: one column of ids, every one once, or once more at the end. None when it does not."""
     sample = read_table(sample_file.path)
     column, counter = _answer_column(sample)
@@ -86,8 +86,7 @@ def find_tour(sample_file: ListedFile, tables: list[ListedFile], returns: bool, 
     visited = order[:-1] if opening is not None else order
     if not LEAST_POINTS <= len(visited) <= MOST_POINTS or len(set(visited)) != len(visited):
         return None
-    for file in tables:
-        table = read_table(file.path)
+    for file, table in tables:
         if table.rows != len(visited):
             continue
         for name in table.columns:
