@@ -46,7 +46,21 @@ export type SubmissionSchema = z.infer<typeof SubmissionSchema>;
 
 export const TargetProfile = z.object({
   name: z.string(),
-  type: z.enum(['binary', 'multiclass', 'regression', 'quantile', 'survival', 'list', 'set', 'text', 'mask', 'boxes', 'order', 'move']),
+  type: z.enum([
+    'binary',
+    'multiclass',
+    'regression',
+    'quantile',
+    'survival',
+    'list',
+    'set',
+    'text',
+    'mask',
+    'masks',
+    'boxes',
+    'order',
+    'move',
+  ]),
   /** Class labels as text, in the fixed order of score columns; null for all other types. */
   classes: z.array(z.string()).nullable(),
   /** Levels between 0 and 1, one a column of the submission. */
@@ -263,7 +277,15 @@ export const HARNESS_METHODS = {
   },
   /** Fixes the task: profile and metric never change afterwards. Must come before any method below. */
   fix_task: {
-    params: z.object({ data_dir: z.string(), work_dir: z.string(), profile: TaskProfile, metric: FixedMetric, seed: z.int() }),
+    params: z.object({
+      data_dir: z.string(),
+      work_dir: z.string(),
+      profile: TaskProfile,
+      metric: FixedMetric,
+      seed: z.int(),
+      /** Larger data lie on the disk once, under further names in each run's folders; absent = 1 GiB. */
+      share_above_mib: z.int().nonnegative().optional(),
+    }),
     result: Empty,
   },
   /** Constant predictions fitted nested on the folds' training parts, graded like any solution, as solution 0. */

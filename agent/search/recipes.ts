@@ -19,6 +19,7 @@ export const ALL_TARGET_TYPES = [
   'set',
   'text',
   'mask',
+  'masks',
   'boxes',
   'order',
   'move',

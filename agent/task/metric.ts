@@ -153,6 +153,7 @@ const OF_ANSWERS: Partial<Record<TargetType, readonly [MetricId, ...MetricId[]]>
   set: ['f1_of_sets', 'f2_of_sets', 'jaccard_of_sets'],
   text: ['chrf', 'bleu', 'rouge_1', 'rouge_2', 'rouge_l', 'cer', 'wer', 'mean_edit_distance', 'normalised_edit_similarity'],
   mask: ['dice_by_image'],
+  masks: ['iou_precision', 'iou_f2', 'panoptic_quality'],
   boxes: ['box_precision'],
 };
 const ANSWERS: ReadonlySet<MetricId> = new Set(Object.values(OF_ANSWERS).flat());
@@ -166,6 +167,7 @@ export function fitMetric(metric: FixedMetric, profile: Fitted): FixedMetric {
   if (same !== undefined) return { ...metric, id: same, direction: directionOf(same) };
   // Competitions take other overlaps than those of .5 to .95, and say so in formulas only.
   if (metric.id === 'box_precision' && type === 'boxes') return { ...metric, proxy: true };
+  if (metric.id === 'box_precision' && type === 'masks') return { ...metric, id: 'iou_precision' };
   const instead = findSubstitute(metric.id, profile);
   return instead === undefined ? metric : { ...metric, id: instead, direction: directionOf(instead), proxy: true };
 }

@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadOutput
-from .metrics_of_images import decode_runs
+from .metrics_of_images import decode_pixels, decode_runs
 
 Codes = NDArray[np.int64]
 
-ANSWER_TYPES = {"list": "rank", "set": "set", "text": "string", "mask": "mask", "boxes": "box"}
+ANSWER_TYPES = {"list": "rank", "set": "set", "text": "string", "mask": "mask", "masks": "masks", "boxes": "box"}
 """Type of a target and what its metrics need."""
 ITEMS = 10_000
+MASKS = 5_000
+MASK_MARK = ";"
+"""Between the masks of one image."""
 BOXES = 1_000
 TEXT_CHARACTERS = 100_000
 
@@ -81,6 +84,38 @@ def read_boxes(text: str, form: BoxForm) -> Boxes:
     return Boxes(corners[order], [rows[i][0] if form.has_class else "" for i in order])
 
 
+def split_masks(text: str) -> list[str]:
+    """The run lengths of each mask of an answer; empty ones are none."""
+    return [mask.strip() for mask in text.split(MASK_MARK) if mask.strip()]
+
+
+def merge_masks(text: str) -> str:
+    """The run lengths of all pixels of an answer's masks together; what are no run lengths stays as it is."""
+    words = " ".join(split_masks(text)).split()
+    if len(words) % 2 or not all(word.isdecimal() for word in words):
+        return text
+    merged: list[list[int]] = []
+    for start, length in sorted(zip(map(int, words[0::2]), map(int, words[1::2]), strict=True)):
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], start + length)
+        else:
+            merged.append([start, start + length])
+    return " ".join(f"{start} {end - start}" for start, end in merged)
+
+
+def check_masks(text: str, height: int, width: int) -> None:
+    """Refuses masks that are no run lengths inside the image, or that share a pixel, which competitions refuse too. Raises BadOutput."""
+    masks = split_masks(text)
+    if len(masks) > MASKS:
+        raise BadOutput(f"an answer has {len(masks)} masks; the limit is {MASKS}")
+    taken = np.zeros(height * width, dtype=bool)
+    for place, mask in enumerate(masks):
+        pixels = decode_pixels(mask, height, width)
+        if taken[pixels].any():
+            raise BadOutput(f"mask {place + 1} of {len(masks)} shares a pixel with an earlier one")
+        taken[pixels] = True
+
+
 def size_at(sizes: Codes | None, row: int) -> tuple[int, int] | None:
     """Height and width of a row's image, of (rows, 2); None where there are no images."""
     return None if sizes is None else (int(sizes[row, 0]), int(sizes[row, 1]))
@@ -88,15 +123,15 @@ def size_at(sizes: Codes | None, row: int) -> tuple[int, int] | None:
 
 def check_answer(needs: str, text: str, size: tuple[int, int] | None, boxes: BoxForm) -> None:
     """Refuses what no metric can read. `size`: height and width of a mask's image. Raises BadOutput."""
-    if len(text) > TEXT_CHARACTERS and needs != "mask":
+    if len(text) > TEXT_CHARACTERS and needs not in ("mask", "masks"):
         raise BadOutput(f"an answer has {len(text)} characters; the limit is {TEXT_CHARACTERS}")
     if needs in ("rank", "set") and len(split_items(text)) > ITEMS:
         raise BadOutput(f"an answer lists more than {ITEMS} items")
     if needs == "box":
         read_boxes(text, boxes)
-    if needs == "mask":
+    if needs in ("mask", "masks"):
         assert size is not None
-        decode_runs(text, *size)
+        decode_runs(text, *size) if needs == "mask" else check_masks(text, *size)
 
 
 _RUNS = re.compile(r"^\d+ \d+( \d+ \d+)*$")

@@ -64,7 +64,7 @@ def _constant_answer(task: Task, target: TargetLayout, truth: NDArray[np.int64])
     """The code of: the most frequent items, for lists; no mask and no box; else the most frequent answer (of equal ones the shortest)."""
     pool = task.extras.answers
     assert pool is not None
-    if target.type in ("mask", "boxes"):
+    if target.type in ("mask", "masks", "boxes"):
         return pool.code("")
     texts = [pool.texts[code] for code in truth.tolist()]
     if target.type == "list":

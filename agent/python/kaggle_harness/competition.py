@@ -7,6 +7,7 @@ import pyarrow as pa
 from .answers import BoxForm
 from .column_types import TypedColumn, type_column
 from .detection import recast_boxes
+from .instances import recast_masks
 from .limits import TABLES_BYTES
 from .media import find_media, split_names
 from .recommender import recast
@@ -26,6 +27,9 @@ class Competition:
         files = files if made is None else made.data
         found = recast_boxes(files) if made is None else None
         files = files if found is None else found.data
+        instances = recast_masks(files) if made is None and found is None else None
+        files = instances or files
+        self.has_instances = instances is not None
         self.boxes: BoxForm | None = None if found is None else found.form
         self.recommender = None if made is None else made.recommender
         self.counting: dict[str, list[str]] = {} if made is None else made.counting

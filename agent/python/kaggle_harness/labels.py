@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .answers import ANSWER_TYPES, AnswerPool
+from .answers import ANSWER_TYPES, AnswerPool, merge_masks
 from .column_types import parse_numbers
 from .errors import BadInput, shown
 
@@ -33,7 +33,8 @@ def read_labels(competition: Competition, targets: list[dict[str, Any]], pool: A
         if target["type"] in ANSWER_TYPES:
             # An empty list, set or mask is an answer; no text is none.
             present &= ~column.is_null().to_numpy() if target["type"] == "text" else True
-            raw.append(pool.encode([(text or "").strip() for text in column.to_pylist()]))
+            read = merge_masks if competition.has_instances and target["type"] == "mask" else str.strip
+            raw.append(pool.encode([read(text or "") for text in column.to_pylist()]))
             continue
         if target["classes"] is None:
             numbers = parse_numbers(column, train.format.decimal)

@@ -9,6 +9,7 @@ CLASSES = 1_000
 FILES_LISTED = 2_000_000
 DESCRIPTION_CHARACTERS = 200_000
 CSV_COPY_BYTES = 256 << 20  # above this a run folder holds parquet only
+SHARE_ABOVE_BYTES = 1 << 30  # rows, tables and files; above this runs share one copy (solution contract, section 2)
 BLOCK_BYTES = 16 << 20  # a CSV row must fit in one block
 TABLES = 40  # tables beside train and test that are read
 TABLES_BYTES = 1 << 30  # their bytes on disk together: every run gets a copy

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Metric:
     """`needs`: `label` (decided classes), `probability`, `value` (numbers), `gini` (probability or numbers), `survival` (a risk), `rank`, `set`,
-    `string`, `mask`, `box` (answers that are texts), `quantile` (numbers, one a level), or what no row holds yet: `distribution`, `history`,
+    `string`, `mask`, `masks`, `box` (answers that are texts), `quantile` (numbers, one a level), or what no row holds yet: `distribution`, `history`,
     `subgroup`, `columns`."""
 
     id: str
@@ -68,6 +68,8 @@ METRICS: dict[str, Metric] = {
     **{m: Metric(m, "minimize", "string", True) for m in ("cer", "wer")},
     "mean_edit_distance": Metric("mean_edit_distance", "minimize", "string"),
     "dice_by_image": Metric("dice_by_image", "maximize", "mask"),
+    **{m: Metric(m, "maximize", "masks") for m in ("iou_precision", "iou_f2")},
+    "panoptic_quality": Metric("panoptic_quality", "maximize", "masks", True),
     "box_precision": Metric("box_precision", "maximize", "box"),
     "haversine": Metric("haversine", "minimize", "value", joint=True),
     "mean_pinball": Metric("mean_pinball", "minimize", "quantile"),
@@ -77,7 +79,6 @@ METRICS: dict[str, Metric] = {
 
 _OTHERS = {
     "rank": ("gap",),
-    "mask": ("iou_precision", "panoptic_quality"),
     "box": ("object_average_precision",),
     "distribution": ("laplace_log_likelihood",),
     "subgroup": ("bias_auc",),
@@ -94,7 +95,7 @@ OTHER_METRICS: dict[str, Metric] = {
     for needs, names in table.items()
     for m in names
 }
-"""Those that need several masks a row, distributions, or weights of series. No shape that is cut yet gives them: the nearest of the others stands in."""
+"""Those that need surenesses of objects, distributions, or weights of series. No shape that is cut yet gives them: the nearest of the others stands in."""
 
 UNLABELLED_METRICS: dict[str, Metric] = {
     "tour_length": Metric("tour_length", "minimize", "order"),
@@ -102,7 +103,7 @@ UNLABELLED_METRICS: dict[str, Metric] = {
 }
 """Of competitions without labels: what is given is measured itself (`unlabelled/`)."""
 
-ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask", "box"})
+ANSWER_NEEDS = frozenset({"rank", "set", "string", "mask", "masks", "box"})
 """Needs of metrics whose answers are texts: lists, sets, free text, run lengths, boxes. They are never averaged."""
 
 RANK_METRICS = frozenset(

@@ -57,7 +57,7 @@ from .metrics_of_forecasts import (
     wr2,
     wrmse,
 )
-from .metrics_of_images import average_precision_of_objects, panoptic_quality, precision_over_ious
+from .metrics_of_images import average_precision_of_objects
 from .metrics_of_lists import gap, map_of_classes
 from .metrics_of_numbers import (
     explained_variance,
@@ -153,8 +153,6 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 
 OTHER_FUNCTIONS: dict[str, Callable[..., float]] = {
     "gap": gap,
-    "iou_precision": precision_over_ious,
-    "panoptic_quality": panoptic_quality,
     "object_average_precision": average_precision_of_objects,
     "laplace_log_likelihood": laplace_log_likelihood,
     "bias_auc": bias_auc,

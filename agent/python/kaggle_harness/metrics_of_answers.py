@@ -3,14 +3,15 @@
 Kept a row, since the same pairs are scored again and again when rows are drawn.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import AnswerPool, BoxForm, read_boxes, size_at, split_items
+from .answers import AnswerPool, BoxForm, read_boxes, size_at, split_items, split_masks
 from .metrics_of_classes import Undefined
-from .metrics_of_images import decode_runs, dice, iou_of_boxes, precision_over_ious
+from .metrics_of_images import decode_runs, dice, f_beta_over_ious, iou_of_boxes, iou_of_runs, panoptic_parts, precision_over_ious
 from .metrics_of_lists import average_precision_at, f_beta_of_sets, jaccard_of_sets, ndcg_of_lists
 from .metrics_of_texts import edit_distance, rouge_1, rouge_2, rouge_l
 
@@ -54,7 +55,18 @@ def row_stats(metric_id: str, actual: str, predicted: str, k: int, size: tuple[i
     if metric_id == "dice_by_image":
         assert size is not None
         return dice(decode_runs(actual, *size), decode_runs(predicted, *size)), 1.0
+    if metric_id in OF_MASKS:
+        assert size is not None
+        return OF_MASKS[metric_id](iou_of_runs(split_masks(actual), split_masks(predicted), *size))
     return _list_stats(metric_id, split_items(actual), split_items(predicted), k)
+
+
+OF_MASKS: dict[str, Callable[[Array], tuple[float, float]]] = {
+    "iou_precision": lambda table: (precision_over_ious([table]), 1.0),
+    "iou_f2": lambda table: (f_beta_over_ious([table]), 1.0),
+    "panoptic_quality": panoptic_parts,
+}
+"""Of several masks an image: what one table of overlaps adds."""
 
 
 def box_stats(actual: str, predicted: str, form: BoxForm) -> tuple[float, float]:

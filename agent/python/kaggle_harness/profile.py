@@ -32,7 +32,7 @@ _ONE_AT_A_TIME = re.compile(
 _RUNS_BESIDE_FOLDS = 4
 """Whose folders lie beside those of the folds: the final run, and three probes."""
 
-_EMPTY_ANSWERS = frozenset({"list", "set", "mask", "boxes"})
+_EMPTY_ANSWERS = frozenset({"list", "set", "mask", "masks", "boxes"})
 """Types of targets for which nothing is an answer, too."""
 
 
@@ -210,6 +210,8 @@ def _test_id_columns(data: DataFiles, shape: SubmissionShape) -> list[str]:
 
 def _recast_type(competition: Competition) -> str | None:
     """What the answers of a recast task are."""
+    if competition.has_instances:
+        return "masks"
     return "list" if competition.recommender is not None else "boxes" if competition.boxes is not None else None
 
 

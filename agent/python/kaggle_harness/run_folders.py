@@ -19,14 +19,14 @@ from .folds import Folds, random_of
 from .layout import TargetLayout
 from .limits import CSV_COPY_BYTES
 from .metric_table import METRICS
+from .shared_files import FIXED_TIMES, SharedFiles, can_share, copy_shared, plan_parts, share_names
 from .shown_columns import show_as_test
-from .shown_media import write_media
+from .shown_media import name_files, show_names, write_files
 from .shown_tables import describe_shown, draw_numbers, renumber, write_tables
 from .task import Task
 
 KEY = "key"
 WEIGHT = "row_weight"
-_FIXED_TIME = (946_684_800, 946_684_800)  # 2000-01-01: time stamps must not tell runs apart
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ class RunPlan:
     level1: Level1 | None = None
 
 
-def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
-    """Writes the folders of one fold (None = the final run over all labelled rows) and returns who is who in them."""
+def write_run(task: Task, folds: Folds, fold: int | None, shared: SharedFiles | None = None) -> Run:
+    """Writes the folders of one fold (None = the final run over all labelled rows) and returns who is who in them. `shared`: what it has in
+    common with the other runs."""
     run_id = "final" if fold is None else f"fold-{fold}"
     tests = np.arange(task.n_train, task.n_train + task.n_test)
     if fold is None:
@@ -93,32 +94,38 @@ def write_run(task: Task, folds: Folds, fold: int | None) -> Run:
         predict = np.concatenate([folds.validation_rows(fold), tests])
     else:
         train, kind, predict = folds.training_rows(fold, task.times), "validation", folds.validation_rows(fold)
-    return write_plan(task, folds, RunPlan(run_id, fold, train, predict, kind, [truth[train] for truth in task.truth]))
+    return write_plan(task, folds, RunPlan(run_id, fold, train, predict, kind, [truth[train] for truth in task.truth]), shared)
 
 
-def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
+def write_plan(task: Task, folds: Folds, plan: RunPlan, shared: SharedFiles | None = None) -> Run:
     """Writes a run's folders. Their name says nothing to the program, which sees it."""
     rng = random_of(task, "run", folds.count, plan.run_id)
     order = rng.permutation(len(plan.predict))
     predict = plan.predict[order]
-    keys = rng.permutation(len(plan.train) + len(predict)).astype(np.int64) + 1
+    if shared is None:
+        keys = rng.permutation(len(plan.train) + len(predict)).astype(np.int64) + 1
+    else:
+        keys = np.concatenate([shared.keys[plan.train], task.n_train + 1 + rng.permutation(len(predict)).astype(np.int64)])
     folder = task.work_dir / "runs" / hashlib.sha256(task.salt + plan.run_id.encode()).hexdigest()[:16]
     run = Run(plan.run_id, plan.fold, folder, plan.predict_kind, predict, keys[len(plan.train) :], len(plan.train))
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "train").mkdir(parents=True)
     (partial / "predict").mkdir()
-    numbers = draw_numbers(task, rng)
-    labels = _label_columns(task, plan.labels)
-    if task.extras.weights is not None:
-        labels[WEIGHT] = pa.array(task.extras.weights[plan.train])
+    numbers = draw_numbers(task, rng) if shared is None else shared.numbers
     level1 = plan.level1
     given = ({}, {}) if level1 is None else (level1.of(level1.train), level1.of(level1.predict[order]))
     places = {partial / "train": plan.train, partial / "predict": predict}
-    media = write_media(task, places, rng)
-    shown = Shown(numbers, media[partial / "train"])
-    _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], shown, given[0] | labels))
-    rows = _visible(task, predict, run.keys, Shown(numbers, media[partial / "predict"]), given[1])
+    names = name_files(task, list(places.values()), rng) if shared is None else shared.names
+    for place, own in places.items():
+        write_files(task, own, names, place, None if shared is None else shared.files)
+    if shared is None:
+        labelled = given[0] | _label_columns(task, plan.labels, plan.train)
+        shown = Shown(numbers, show_names(task, plan.train, names))
+        _write_table(partial / "train", "train", _visible(task, plan.train, keys[: len(plan.train)], shown, labelled))
+    else:
+        shared.link_rows(plan.train, partial / "train" / "train.parquet")
+    rows = _visible(task, predict, run.keys, Shown(numbers, show_names(task, predict, names)), given[1])
     rows = show_as_test(task, folds, plan.fold, predict, rows)
     _write_table(partial / "predict", "rows", rows if plan.change is None else plan.change(rows, rng))
     _write_sample(partial / "predict" / "sample.csv", task, run.keys)
@@ -126,10 +133,31 @@ def write_plan(task: Task, folds: Folds, plan: RunPlan) -> Run:
     described = json.dumps(_describe(task, folds, [] if level1 is None else level1.columns), indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "train" / "task.json").write_text(described + "\n", encoding="utf-8")
     for place in (*sorted(partial.rglob("*")), partial):
-        os.utime(place, _FIXED_TIME)
+        os.utime(place, FIXED_TIMES)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return run
+
+
+def share_files(task: Task, folds: Folds) -> SharedFiles | None:
+    """Writes what the runs of folds and the final run have in common, where data are large enough to be kept once; None elsewhere."""
+    if not task.is_large:
+        return None
+    folder = task.work_dir / "harness" / "shared"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    if not can_share(folder):
+        return None
+    shared = share_names(task, folds)
+    copy_shared(shared, folder / "files")
+    for number, rows in enumerate(plan_parts(task, folds)):
+        path = folder / f"{number}.parquet"
+        labels = _label_columns(task, [truth[rows] for truth in task.truth], rows)
+        table = _visible(task, rows, shared.keys[rows], Shown(shared.numbers, show_names(task, rows, shared.names)), labels)
+        pq.write_table(table.combine_chunks(), path, compression="snappy")
+        os.utime(path, FIXED_TIMES)
+        shared.parts.append((path, rows))
+    return shared
 
 
 @dataclass(frozen=True)
@@ -155,7 +183,8 @@ def _visible(task: Task, rows: NDArray[np.int64], keys: NDArray[np.int64], shown
     return pa.table(columns)
 
 
-def _label_columns(task: Task, labels: list[NDArray[Any]]) -> dict[str, pa.Array]:
+def _label_columns(task: Task, labels: list[NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Labels and weights of some labelled rows; `labels`: one array a target."""
     made: dict[str, pa.Array] = {}
     for target, values in zip(task.layout.targets, labels, strict=True):
         if target.survival is not None:
@@ -167,6 +196,8 @@ def _label_columns(task: Task, labels: list[NDArray[Any]]) -> dict[str, pa.Array
             made[target.name] = pa.array([task.extras.answers.texts[code] for code in values.tolist()], type=pa.string())
             continue
         made[target.name] = pa.array(values) if target.classes is None else pa.array(target.classes).take(pa.array(values))
+    if task.extras.weights is not None:
+        made[WEIGHT] = pa.array(task.extras.weights[rows])
     return made
 
 

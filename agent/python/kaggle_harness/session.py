@@ -20,13 +20,13 @@ from .claims import read_claim
 from .errors import BadOutput, Refused
 from .expected import expect_score
 from .likeness import correlate
+from .limits import SHARE_ABOVE_BYTES
 from .metric_table import METRICS
 from .probe_checks import check_jump, check_probes
 from .probes import Kind, ProbeOutcome, plan_probes
 from .profile import make_profile
 from .program_rules import find_carried_answers
 from .refit import compare_refit, wants_refit
-from .run_folders import write_run
 from .scores_file import read_output
 from .solution_checks import check_members, check_solution
 from .solutions import empty_solution
@@ -70,11 +70,20 @@ class Session(StackMethods):
             self._read(data_dir, may_recommend=not asks, again=True), description, None if metric is None else metric["id"], wanted, staging
         )
 
-    def fix_task(self, data_dir: str, work_dir: str, profile: dict[str, Any], metric: dict[str, Any], seed: int) -> dict[str, Any]:
-        """Fixes task and metric; anything graded before is forgotten."""
+    def fix_task(
+        self,
+        data_dir: str,
+        work_dir: str,
+        profile: dict[str, Any],
+        metric: dict[str, Any],
+        seed: int,
+        share_above_mib: int | None = None,
+    ) -> dict[str, Any]:
+        """Fixes task and metric; anything graded before is forgotten. `share_above_mib`: runs share larger data; 1 GiB unless told."""
         self._task = load_task(
             self._read(data_dir, may_recommend=profile.get("recommender") is not None), profile, metric, seed, Path(work_dir)
         )
+        self._task.share_above_bytes = SHARE_ABOVE_BYTES if share_above_mib is None else share_above_mib << 20
         self._forget()
         return {}
 
@@ -95,14 +104,11 @@ class Session(StackMethods):
         refit = wants_refit(task)
         if refit or not task.predicts_test_in_folds:
             wanted.append(None)
-        for fold in wanted:
-            run_id = "final" if fold is None else f"fold-{fold}"
-            if run_id not in self._runs or not self._runs[run_id].folder.is_dir():
-                self._runs[run_id] = write_run(task, folds, fold)
-        whole = self._runs["final"].reply() if None in wanted else None
+        runs = {fold: self._open_fold(fold) for fold in wanted}
+        whole = runs[None].reply() if None in runs else None
         return {
             "fold_count": folds.count,
-            "runs": [self._runs[f"fold-{f}"].reply() for f in range(folds.count)],
+            "runs": [runs[f].reply() for f in range(folds.count)],
             "final_run": None if refit else whole,
             "refit_run": whole if refit else None,
             "seconds": round(time.monotonic() - started, 4),

@@ -14,7 +14,8 @@ from .data_checks import check_data
 from .errors import Refused
 from .fold_store import open_folds
 from .folds import Folds
-from .run_folders import Run, RunPlan, write_plan
+from .run_folders import Run, RunPlan, share_files, write_plan, write_run
+from .shared_files import SharedFiles
 from .solution_checks import check_members, check_solution
 from .solutions import Solution
 from .stacking import Rebuilt, measure_rebuilt, outer_folds
@@ -33,6 +34,8 @@ class SessionState:
         """Forgets what was graded before the task was fixed."""
         self._folds: Folds | None = None
         self._runs: dict[str, Run] = {}
+        self._shared: SharedFiles | None = None
+        self._has_shared = False
         self._solutions: dict[int, Solution] = {}
         self._data_checks: list[Check] | None = None
         self._rebuilt: dict[tuple[int, int], Rebuilt] = {}
@@ -77,12 +80,23 @@ class SessionState:
             return self._folds
         if self._folds is not None and any(n > 0 for n in self._solutions):
             raise Refused(f"the folds are cut already ({self._folds.count}); another count would make scores incomparable")
-        self._runs = {}
+        self._runs, self._has_shared = {}, False
         self._folds = open_folds(task, fold_count)
         if 0 in self._solutions:
             self._solutions[0] = baseline_part.make_baseline(task, self._folds)
             self._finish(self._solutions[0], time.monotonic())
         return self._folds
+
+    def _open_fold(self, fold: int | None) -> Run:
+        """The folders of a fold, or of the final run (None), written once."""
+        run_id = "final" if fold is None else f"fold-{fold}"
+        known = self._runs.get(run_id)
+        if known is None or not known.folder.is_dir():
+            task, folds = self._need_task(), self._need_folds(None)
+            if not self._has_shared:
+                self._shared, self._has_shared = share_files(task, folds), True
+            known = self._runs[run_id] = write_run(task, folds, fold, self._shared)
+        return known
 
     def _open_run(self, plan: RunPlan) -> Run:
         """The run's folders, written once."""

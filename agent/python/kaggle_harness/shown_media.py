@@ -1,5 +1,6 @@
-"""Copies the files that a run's rows name, under names that say nothing."""
+"""Puts the files that a run's rows name beside them, under names that say nothing."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,24 +13,33 @@ from .task import Task
 Codes = NDArray[np.int64]
 
 
-def write_media(task: Task, places: dict[Path, Codes], rng: np.random.Generator) -> dict[Path, dict[str, pa.Array]]:
-    """Fills `files/` of each folder with the files of its rows; returns the new names of each media column. A file has one name a run."""
-    if not task.media:
-        return {folder: {} for folder in places}
-    used = sorted({path for paths in task.media.values() for rows in places.values() for row in rows.tolist() if (path := paths[row])})
+def name_files(task: Task, rows: list[Codes], rng: np.random.Generator) -> dict[Path, str]:
+    """New names, by chance, of the files that these rows name."""
+    used = sorted({path for paths in task.media.values() for own in rows for row in own.tolist() if (path := paths[row])})
     numbers = rng.permutation(len(used)) + 1
     width = len(str(len(used)))
-    names = {path: f"{number:0{width}d}{path.suffix.lower()}" for path, number in zip(used, numbers.tolist(), strict=True)}
-    shown: dict[Path, dict[str, pa.Array]] = {}
-    for folder, rows in places.items():
-        (folder / "files").mkdir()
-        shown[folder] = {}
-        wanted: set[Path] = set()
-        for column, paths in task.media.items():
-            own = [paths[row] for row in rows.tolist()]
-            shown[folder][column] = pa.array([None if path is None else names[path] for path in own], type=pa.string())
-            wanted.update(path for path in own if path is not None)
-        # By their new names: the order in a folder is what a listing shows.
-        for path in sorted(wanted, key=names.__getitem__):
-            shutil.copyfile(path, folder / "files" / names[path])
+    return {path: f"{number:0{width}d}{path.suffix.lower()}" for path, number in zip(used, numbers.tolist(), strict=True)}
+
+
+def show_names(task: Task, rows: Codes, names: dict[Path, str]) -> dict[str, pa.Array]:
+    """What each media column shows in these rows instead of its own values."""
+    shown: dict[str, pa.Array] = {}
+    for column, paths in task.media.items():
+        own = [paths[row] for row in rows.tolist()]
+        shown[column] = pa.array([None if path is None else names[path] for path in own], type=pa.string())
     return shown
+
+
+def write_files(task: Task, rows: Codes, names: dict[Path, str], folder: Path, copies: dict[Path, Path] | None) -> None:
+    """Fills `files/` with those of the rows: further names of `copies`, or copies of their own. By their new names: the order in a folder is
+    what a listing shows."""
+    if not task.media:
+        return
+    (folder / "files").mkdir()
+    wanted = {path for paths in task.media.values() for row in rows.tolist() if (path := paths[row])}
+    for path in sorted(wanted, key=names.__getitem__):
+        target = folder / "files" / names[path]
+        if copies is None:
+            shutil.copyfile(path, target)
+        else:
+            os.link(copies[path], target)

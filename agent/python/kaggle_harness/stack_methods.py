@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .errors import BadOutput, Refused
 from .folds import make_inner_folds
-from .run_folders import Run, write_run
+from .run_folders import Run
 from .scores_file import read_output
 from .session_state import SessionState
 from .solutions import Solution, empty_solution
@@ -105,9 +105,7 @@ class StackMethods(SessionState):
         if not duel.wins or member.refit is not None or member.test_squares is None:
             return {"run": None, "detail": duel.detail}
         self._favoured.add(solution)
-        if "final" not in self._runs or not self._runs["final"].folder.is_dir():
-            self._runs["final"] = write_run(task, folds, None)
-        return {"run": self._runs["final"].reply(), "detail": duel.detail}
+        return {"run": self._open_fold(None).reply(), "detail": duel.detail}
 
     def _need_stackable(self) -> Task:
         task, folds = self._need_task(), self._need_folds(None)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .answers import split_masks
 from .column_types import parse_numbers
 from .competition import Competition
 from .decoders import Decoder, apply_labels, apply_values
@@ -34,7 +35,15 @@ def submission_columns(task: Task, competition: Competition, scores: Array, deco
             columns.append(["" if v is None else v for v in ids[column].to_pylist()])
         else:
             columns.append(_target_text(task, competition, column, values, labels))
-    return columns
+    return spread_masks(columns, schema["columns"].index(schema["target_columns"][0])) if task.has_instances else columns
+
+
+def spread_masks(columns: list[list[str]], place: int) -> list[list[str]]:
+    """One row a mask instead of one an image, of which the column at `place` holds all; a row with an empty cell where there is none."""
+    rows: list[list[str]] = []
+    for row in zip(*columns, strict=True):
+        rows += [[*row[:place], mask, *row[place + 1 :]] for mask in split_masks(row[place]) or [""]]
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _target_text(task: Task, competition: Competition, column: str, values: Array, labels: list[NDArray[np.int64]]) -> list[str]:

@@ -132,11 +132,14 @@ def _plan_answer(train: TextTable, test: TextTable, shape: SubmissionShape, metr
 
 
 def _answer_type(cells: list[str], needs: str | None, metric_id: str | None, recast: str | None) -> str | None:
+    if recast == "masks" and needs == "mask":
+        # Judged by all pixels that are marked in an image: one mask.
+        return "mask"
     if recast is not None:
         return recast
     if needs in (None, "box") and looks_like_runs(cells):
         return "mask"
-    asked = {need: kind for kind, need in ANSWER_TYPES.items() if kind != "boxes"}.get(needs or "")
+    asked = {need: kind for kind, need in ANSWER_TYPES.items() if kind not in ("boxes", "masks")}.get(needs or "")
     if asked is not None:
         return asked
     if looks_like_items(cells) and not looks_like_runs(cells):

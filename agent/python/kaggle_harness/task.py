@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .answers import ANSWER_TYPES, AnswerPool, BoxForm, check_answer, size_at
+from .answers import ANSWER_TYPES, AnswerPool, BoxForm, check_answer, size_at, split_masks
 from .column_types import parse_numbers, time_numbers
 from .competition import Competition
 from .errors import BadInput, BadOutput, Refused, shown
 from .labels import read_labels
 from .layout import Extras, Layout, make_layout
+from .limits import SHARE_ABOVE_BYTES
 from .media import read_sizes
 from .metric_table import ANSWER_NEEDS, BINARY_METRICS, METRICS
 from .profile import join_keys
@@ -54,6 +55,7 @@ class Task:
     tables: list[SideTable]
     media: dict[str, list[Path | None]]
     renumbered: dict[str, NDArray[np.int64]]
+    share_above_bytes: int = SHARE_ABOVE_BYTES
 
     @property
     def shape(self) -> str:
@@ -70,9 +72,21 @@ class Task:
         """Whether answers are texts, which cannot be averaged."""
         return any(t.is_answer for t in self.layout.targets)
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether a row is an image with several masks, each of which has a row of the submission."""
+        return any(t.type == "masks" for t in self.layout.targets)
+
     def extras_of(self, rows: NDArray[np.int64]) -> Extras:
         """What reading an output needs of the rows, test rows too."""
         return Extras(answers=self.extras.answers, sizes=None if self.extras.sizes is None else self.extras.sizes[rows])
+
+    @property
+    def is_large(self) -> bool:
+        """Whether runs share one copy of the data instead of getting their own."""
+        files = {path for paths in self.media.values() for path in paths if path is not None}
+        held = self.features.nbytes + sum(table.data.nbytes for table in self.tables) + sum(path.stat().st_size for path in files)
+        return held > self.share_above_bytes
 
     @property
     def maximize(self) -> bool:
@@ -201,9 +215,9 @@ def _extras(
         codes = pc.dictionary_encode(texts).combine_chunks().indices.to_numpy(zero_copy_only=False).astype(np.int64)
         groups = codes[labelled]
     sizes = None
-    if METRICS[metric["id"]].needs == "mask":
+    if METRICS[metric["id"]].needs in ("mask", "masks"):
         sizes = read_sizes(next(iter(media.values()), [None]))
-        _check_masks(train.column(profile["targets"][0]["name"]), train.name, labelled, sizes)
+        _check_masks(train.column(profile["targets"][0]["name"]), train.name, labelled, sizes, competition.has_instances)
     histories = None
     if "histories" in wanted:
         if series is None or times is None or len(truth) != 1:
@@ -213,13 +227,15 @@ def _extras(
     return Extras(weights, groups, metric.get("k") or _count_places(competition, profile), pool, sizes, histories)
 
 
-def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-    """Every label is run lengths inside its image. Raises BadInput."""
+def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64], sizes: NDArray[np.int64], has_instances: bool) -> None:
+    """Every label is run lengths inside its image; masks of one may share pixels, as some that people drew do. Raises BadInput."""
     for i, row in enumerate(labelled.tolist()):
+        text = column[row].as_py() or ""
         try:
-            check_answer("mask", column[row].as_py() or "", size_at(sizes, i), BoxForm("sizes", False))
+            for mask in split_masks(text) if has_instances else [text]:
+                check_answer("mask", mask, size_at(sizes, i), BoxForm("sizes", False))
         except BadOutput as error:
-            raise BadInput(f"{shown(name)}: the mask in row {row + 1} cannot be read: {error}.") from error
+            raise BadInput(f"{shown(name)}: the mask of image {i + 1} cannot be read: {error}.") from error
 
 
 def _count_places(competition: Competition, profile: dict[str, Any]) -> int:

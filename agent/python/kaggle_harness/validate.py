@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .answers import check_answer, size_at
+from .answers import MASK_MARK, check_answer, size_at
 from .competition import Competition
 from .errors import BadInput, BadOutput, shown
 from .file_bytes import read_bytes
@@ -60,8 +60,10 @@ def _check_table(task: Task, competition: Competition, table: TextTable, raw: by
     )
     if not _add(checks, "header", same, detail):
         return
-    expected = len(task.submission_rows)
-    if not _add(checks, "row count", table.rows == expected, f"{table.rows} rows, {expected} expected"):
+    expected, things = len(task.submission_rows), "rows"
+    if task.has_instances:
+        table, things = _gather_masks(table, schema, checks), "images"
+    if not _add(checks, "row count", table.rows == expected, f"{table.rows} {things}, {expected} expected"):
         return
     _check_ids(task, table, checks)
     for position, column in enumerate(schema["target_columns"]):
@@ -81,6 +83,24 @@ def _check_table(task: Task, competition: Competition, table: TextTable, raw: by
         detail = f"{int(crossed.sum())} rows have a lower value for a higher level, the first is row {int(np.argmax(crossed)) + 1}"
         _add(checks, "quantiles in order", not crossed.any(), detail if crossed.any() else "every row")
     _warn(task, competition, table, checks)
+
+
+def _gather_masks(table: TextTable, schema: dict[str, Any], checks: Checks) -> TextTable:
+    """One row an image with all of its masks. An image without any has a single row with an empty cell."""
+    ids = pc.fill_null(join_keys([table.column(c) for c in schema["id_columns"]]), "").to_pylist()
+    target = schema["target_columns"][0]
+    first: dict[str, int] = {}
+    masks: dict[str, list[str]] = {}
+    for row, (name, mask) in enumerate(zip(ids, table.column(target).to_pylist(), strict=True)):
+        first.setdefault(name, row)
+        masks.setdefault(name, []).append((mask or "").strip())
+    mixed = next((name for name, own in masks.items() if len(own) > 1 and "" in own), None)
+    detail = "a row each" if mixed is None else f'"{shown(mixed)}" has {len(masks[mixed])} rows, one of them without a mask'
+    _add(checks, f"masks of {shown(target)}", mixed is None, detail)
+    data = table.data.take(pa.array(list(first.values()), type=pa.int64()))
+    joined = pa.array([MASK_MARK.join(own) for own in masks.values()], type=pa.string())
+    place = table.columns.index(target)
+    return TextTable(table.name, table.columns, data.set_column(place, data.column_names[place], joined), table.format)
 
 
 def _check_ids(task: Task, table: TextTable, checks: Checks) -> None:
@@ -154,7 +174,7 @@ def _check_answers(task: Task, text: pa.ChunkedArray, column: str, checks: Check
         try:
             check_answer(needs, cell or "", size_at(task.extras.sizes, at), pool.boxes)
         except BadOutput as error:
-            fault = f"row {row + 1}: {error}"
+            fault = f"{'image' if task.has_instances else 'row'} {row + 1}: {error}"
             break
     _add(checks, f"answers of {shown(column)}", fault is None, fault or "every one can be read")
 

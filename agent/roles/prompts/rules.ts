@@ -21,7 +21,7 @@ One file of Python, run as
 python -I solution.py --train TRAIN --predict PREDICT --out OUT --params FILE --seed N --threads N --deadline SECONDS
 once for each fold and perhaps once more, each time in a new sandbox:
 - TRAIN/task.json says what the task is: key_column, targets (name, type, classes, quantiles), metric (id, direction, needs), score_columns (name, target, class), feature_columns, column_types, group_column, time_column, weight_column, tables, media_columns, shape.
-- TRAIN/train.parquet (and train.csv unless it is large): the key, the features, and one label column a target under the target's name.
+- TRAIN/train.parquet (and train.csv unless it is large; of very large data a folder of parts, which pandas reads alike): the key, the features, and one label column a target under the target's name.
 - PREDICT/rows.parquet (and rows.csv): the key and the features, no labels. PREDICT/sample.csv: the form of the answer with constant values.
 - TRAIN/tables/NAME.parquet and PREDICT/tables/NAME.parquet: further tables, where task.json names some. TRAIN/files and PREDICT/files: files that columns of type media name.
 - It writes OUT/scores.csv: the key of every row of PREDICT once, and every column of score_columns by its name. Scores are raw: a number for a number; the probability of the class for a class (of two classes the second one's only); never a decision. The harness chooses thresholds, cuts and roundings itself, on other folds.

@@ -44,15 +44,27 @@ export interface FixedCompetition {
   workDir: string;
 }
 
+export interface FixOptions {
+  readonly dataDir: string;
+  readonly metric: MetricId;
+  readonly description?: string;
+  readonly proxy?: boolean;
+  /** `ALL_SHARED`: runs share their data, as they do above 1 GiB. */
+  readonly sharing?: Readonly<{ share_above_mib?: number }>;
+}
+
+/** However small, the data lie on the disk once. */
+export const ALL_SHARED = { share_above_mib: 0 } as const;
+
 /** Profiles and fixes a competition in one step. */
 export async function fixTask(
   t: ExecutionContext,
   harness: Harness,
-  { dataDir, metric, description = '', proxy = false }: { dataDir: string; metric: MetricId; description?: string; proxy?: boolean },
+  { dataDir, metric, description = '', proxy = false, sharing = {} }: FixOptions,
 ): Promise<FixedCompetition> {
   const workDir = await makeFolder(t);
   const profile = await harness.profile({ data_dir: dataDir, description, slug: 'test', metric: metricOf(metric) });
-  await harness.fixTask({ data_dir: dataDir, work_dir: workDir, profile, metric: { ...metricOf(metric), proxy }, seed: 7 });
+  await harness.fixTask({ data_dir: dataDir, work_dir: workDir, profile, metric: { ...metricOf(metric), proxy }, seed: 7, ...sharing });
   return { profile, dataDir, workDir };
 }
 

@@ -16,6 +16,8 @@ export interface Leak {
   readonly to: string;
   /** The shape that the step belongs to; rows by default. */
   readonly shape?: () => Shape;
+  /** Whether runs share their data on the disk. */
+  readonly isShared?: boolean;
 }
 
 /** Something that starts the harness with one step changed. */

@@ -17,7 +17,7 @@ import {
   tablesShape,
   timeShape,
 } from './_shapes.ts';
-import { fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
+import { ALL_SHARED, fixTask, makeFolder, metricOf, openHarness, writeFiles } from './_harness.ts';
 
 const LEAKS: readonly Leak[] = [
   {
@@ -41,7 +41,7 @@ const LEAKS: readonly Leak[] = [
   {
     title: 'the time stamps depend on the labels',
     file: 'run_folders.py',
-    from: 'os.utime(place, _FIXED_TIME)',
+    from: 'os.utime(place, FIXED_TIMES)',
     to: 'os.utime(place, (946_684_800 + int(task.truth[0].sum()),) * 2)',
   },
   {
@@ -74,7 +74,7 @@ const LEAKS: readonly Leak[] = [
   {
     title: 'the time stamps of files depend on the masks',
     file: 'run_folders.py',
-    from: 'os.utime(place, _FIXED_TIME)',
+    from: 'os.utime(place, FIXED_TIMES)',
     to: 'os.utime(place, (946_684_800 + int(task.truth[0].sum()),) * 2)',
     shape: masksShape,
   },
@@ -91,6 +91,20 @@ const LEAKS: readonly Leak[] = [
     from: 'pa.array([""] * len(keys) if target.is_answer',
     to: 'pa.array([str(sum(len(task.extras.answers.texts[c]) for c in task.truth[0]))] * len(keys) if target.is_answer',
     shape: () => listsShape('map_of_lists'),
+  },
+  {
+    title: 'the parts that a run shares are all of them',
+    file: 'shared_files.py',
+    from: 'if wanted[held].all()]',
+    to: ']; rows = np.arange(len(self.keys))',
+    isShared: true,
+  },
+  {
+    title: 'shared numbers follow the labels',
+    file: 'shared_files.py',
+    from: 'keys = rng.permutation(task.n_train).astype(np.int64) + 1',
+    to: 'keys = np.argsort(np.argsort(task.truth[0], kind="stable")) + 1',
+    isShared: true,
   },
 ];
 
@@ -130,7 +144,12 @@ for (const leak of LEAKS) {
     const shape = (leak.shape ?? rowsShape)();
     const leaky = await makeLeaky(t, leak);
     const first = openHarness(t, leaky);
-    const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
+    const sharing = leak.isShared === true ? ALL_SHARED : {};
+    const fixed = await fixTask(t, first, {
+      dataDir: await writeFiles(t, { ...shape.files, ...shape.media }),
+      metric: shape.metric,
+      sharing,
+    });
     const [run] = (await first.cut({ fold_count: 4 })).runs;
     const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
     const { vector } = StoredFolds.parse(JSON.parse(stored));
@@ -139,7 +158,14 @@ for (const leak of LEAKS) {
     await mkdir(join(workDir, 'harness'));
     await writeFile(join(workDir, 'harness', 'folds.json'), stored);
     const second = openHarness(t, leaky);
-    await second.fixTask({ data_dir: dataDir, work_dir: workDir, profile: fixed.profile, metric: metricOf(shape.metric), seed: 7 });
+    await second.fixTask({
+      data_dir: dataDir,
+      work_dir: workDir,
+      profile: fixed.profile,
+      metric: metricOf(shape.metric),
+      seed: 7,
+      ...sharing,
+    });
     const [twin] = (await second.cut({ fold_count: 4 })).runs;
     if (run === undefined || twin === undefined) return t.fail();
     t.is(run.fold, 0);

@@ -15,7 +15,7 @@ from kaggle_harness import metrics_of_lists as lists
 from kaggle_harness import metrics_of_texts as texts
 from kaggle_harness.answers import AnswerPool, BoxForm
 from kaggle_harness.metric_table import ANSWER_NEEDS, METRICS
-from kaggle_harness.metrics_of_answers import measure_answers
+from kaggle_harness.metrics_of_answers import OF_MASKS, measure_answers
 
 RNG = np.random.default_rng(23)
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "dog", "ran", "far", "away"]
@@ -43,6 +43,17 @@ def pixels_in_common(a: tuple, b: tuple) -> float:
     for mask, (_, _, left, top, right, bottom) in ((one, a), (other, b)):
         mask[top:bottom, left:right] = True
     return (one & other).sum() / (one | other).sum()
+
+
+def split_image(labels: np.ndarray, most: int) -> list:
+    return [labels == number for number in range(1, most + 1)]
+
+
+def f2(table: np.ndarray, threshold: float) -> float:
+    """By hits, misses and false alarms; above one half no object has two that meet it."""
+    hits = int((table > threshold).any(axis=1).sum()) if table.size else 0
+    missed, wrong = table.shape[0] - hits, table.shape[1] - hits
+    return 5 * hits / (5 * hits + 4 * missed + wrong) if table.shape[0] + table.shape[1] else 1.0
 
 
 class Answers(unittest.TestCase):
@@ -75,12 +86,35 @@ class Answers(unittest.TestCase):
             **{f"rouge_{n}": (*written, getattr(texts, f"rouge_{n}")(*written)) for n in ("1", "2", "l")},
         }
         asked = {m for m, metric in METRICS.items() if metric.needs in ANSWER_NEEDS}
-        self.assertEqual(set(expected) | {"box_precision"}, asked)
+        self.assertEqual(set(expected) | {"box_precision", *OF_MASKS}, asked)
         sizes = np.tile([5, 4], (80, 1))
         for name, (actual, predicted, value) in expected.items():
             with self.subTest(name):
                 for _ in range(2):
                     self.near(measure_answers(name, pool, pool.encode(actual), pool.encode(predicted), 3, sizes), value)
+
+    def test_masks_of_answers(self):
+        """Several masks an image, against overlaps counted pixel by pixel in whole images."""
+        pool, tables, lines = AnswerPool(), [], [[], []]
+        for _ in range(40):
+            # Every second image is answered nearly right: what overlaps by less than one half never counts.
+            truth = split_image(RNG.integers(0, 5, (9, 7)), int(RNG.integers(0, 5)))
+            answer = split_image(RNG.integers(0, 5, (9, 7)), int(RNG.integers(0, 5)))
+            if RNG.random() < 0.5:
+                answer = [mask & (RNG.random(mask.shape) < 0.9) for mask in truth]
+            sides = [[mask for mask in side if mask.any()] for side in (truth, answer)]
+            tables.append(np.array([[(a & p).sum() / (a | p).sum() for p in sides[1]] for a in sides[0]]).reshape(len(sides[0]), len(sides[1])))
+            for line, side in zip(lines, sides, strict=True):
+                line.append(";".join(images.encode_runs(mask) for mask in side))
+        sizes = np.tile([9, 7], (40, 1))
+        codes = [pool.encode(side) for side in lines]
+        for name, value in (
+            ("iou_precision", images.precision_over_ious(tables)),
+            ("iou_f2", np.mean([f2(table, threshold) for table in tables for threshold in images.IOU_STEPS])),
+            ("panoptic_quality", images.panoptic_quality(tables)),
+        ):
+            with self.subTest(name):
+                self.near(measure_answers(name, pool, *codes, None, sizes), value)
 
     def test_boxes_of_answers(self):
         """Sizes and corners, classes apart, the surest box first: against overlaps counted in pixels."""

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { Harness } from '#agent/evaluate/harness-client.ts';
+import { instancesShape } from './_instance-shapes.ts';
 import { quantilesShape, scaledShape } from './_forecast-shapes.ts';
-import { fixTask, makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
+import type { FixOptions } from './_harness.ts';
+import { ALL_SHARED, fixTask, makeFolder, metricOf, openHarness, readCsv, writeFiles } from './_harness.ts';
 import {
   boxesShape,
   fingerprints,
@@ -24,9 +26,14 @@ import {
 } from './_shapes.ts';
 import type { Shape } from './_shapes.ts';
 
-async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
+/** `sharing`: what `fix_task` is told of data that lie on the disk once. */
+async function checkShape(t: ExecutionContext, shape: Shape, sharing: FixOptions['sharing'] = {}): Promise<void> {
   const first = openHarness(t);
-  const fixed = await fixTask(t, first, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric });
+  const fixed = await fixTask(t, first, {
+    dataDir: await writeFiles(t, { ...shape.files, ...shape.media }),
+    metric: shape.metric,
+    sharing,
+  });
   t.is(fixed.profile.shape, shape.shape);
   const cut = await first.cut({ fold_count: 4 });
   const stored = await readFile(join(fixed.workDir, 'harness', 'folds.json'), 'utf8');
@@ -39,7 +46,14 @@ async function checkShape(t: ExecutionContext, shape: Shape): Promise<void> {
     await mkdir(join(workDir, 'harness'));
     await writeFile(join(workDir, 'harness', 'folds.json'), stored);
     const second = openHarness(t);
-    await second.fixTask({ data_dir: dataDir, work_dir: workDir, profile: fixed.profile, metric: metricOf(shape.metric), seed: 7 });
+    await second.fixTask({
+      data_dir: dataDir,
+      work_dir: workDir,
+      profile: fixed.profile,
+      metric: metricOf(shape.metric),
+      seed: 7,
+      ...sharing,
+    });
     const again = await second.cut({ fold_count: 4 });
     const twin = again.runs.find((other) => other.run_id === run.run_id);
     t.truthy(twin);
@@ -78,12 +92,25 @@ const SHAPES = {
   survival: survivalShape,
   'masks of images, by patient': masksShape,
   'boxes of images': boxesShape,
+  'several masks an image': () => instancesShape(),
   'ordered lists': () => listsShape('map_of_lists'),
   sets: () => listsShape('f1_of_sets'),
   'free text': textsShape,
   quantiles: quantilesShape,
   'a panel in units of its own steps': scaledShape,
 };
+
+for (const [title, makeShape] of Object.entries({
+  rows: rowsShape,
+  time: timeShape,
+  tables: tablesShape,
+  masks: masksShape,
+  survival: survivalShape,
+})) {
+  test(`${title} that runs share on the disk: changing every validation label changes no byte that the fold can see`, async (t) => {
+    await checkShape(t, makeShape(), ALL_SHARED);
+  });
+}
 
 for (const [title, makeShape] of Object.entries(SHAPES)) {
   test(`${title}: changing every validation label changes no byte that the fold can see`, async (t) => {

@@ -8,6 +8,7 @@ import type { ExecutionContext } from 'ava';
 import { loadRecipes } from '#agent/search/recipes.ts';
 import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { PYTHON } from '#test/_support/python.ts';
+import { instancesShape } from './_instance-shapes.ts';
 import { quantilesShape } from './_forecast-shapes.ts';
 import { listsShape, masksShape, textsShape } from './_shapes.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
@@ -23,11 +24,12 @@ const PROGRAMS = [
   'nearest_answers',
   'text_extract',
   'item_neighbours',
+  'image_pixels',
 ];
 /** Those of competitions without labels. */
 const UNLABELLED = ['tour_search', 'four_in_a_row_quick', 'four_in_a_row_search'];
 /** Those of answers that are texts, which the others cannot give. */
-const OF_ANSWERS = new Set(['nearest_answers', 'text_extract', 'item_neighbours']);
+const OF_ANSWERS = new Set(['nearest_answers', 'text_extract', 'item_neighbours', 'image_pixels']);
 
 interface Kind {
   title: string;
@@ -196,6 +198,16 @@ for (const [title, shape, least] of [
       beats: (score, baseline) => score > baseline + least,
       files: () => ({ ...shape.files, ...shape.media }),
     });
+  });
+}
+
+for (const [title, shape, least] of [
+  ['one mask an image', masksShape(), 0.7],
+  ['several masks an image', instancesShape(), 0.7],
+] as const) {
+  test.serial(`what pixels look like finds what is marked: ${title}`, async (t) => {
+    const files = () => ({ ...shape.files, ...shape.media });
+    await checkProgram(t, 'image_pixels', { title, metric: shape.metric, beats: (score) => score > least, files });
   });
 }
 

@@ -53,7 +53,7 @@ const API_NAMES: [string, MetricId | null][] = [
   ['Weighted Mean Absolute Error', 'wmae'],
   ['Haversine Distance', 'haversine'],
   ['NDCG@{K}', null],
-  ['Panoptic Quality', null],
+  ['Panoptic Quality', 'panoptic_quality'],
   ['Mean Average Precision', null],
   ['Maelstrom Index', null],
 ];
@@ -93,7 +93,7 @@ const PAGES: [string, string, MetricId | null][] = [
     'Submissions are evaluated on how well the maelstrom at Saltstraumen is understood by saucers.',
     null,
   ],
-  ['a metric that we cannot compute', 'Submissions are evaluated by panoptic quality.', null],
+  ['a metric that we cannot compute', 'Submissions are evaluated by the Hamming loss.', null],
 ];
 
 for (const [title, content, id] of PAGES) {

@@ -15,6 +15,7 @@ def remove(path):
     return "removed"
 
 
+attempt("give the training data another name", lambda: os.link(TRAIN / "train.parquet", OUT / "another"))
 attempt("remove the training data", lambda: remove(TRAIN / "train.csv"))
 attempt("overwrite the parameters", lambda: PARAMS.open("a").close())
 attempt("overwrite its own program", lambda: open(__file__, "a").close())

@@ -56,37 +56,6 @@ def vote_set(answers, weights, _size, mark):
     return mark.join(sorted(item for item, vote in votes.items() if vote >= 0.4 * sum(weights)))
 
 
-def decode_mask(text, height, width):
-    """(height, width) of run lengths down the columns."""
-    flat = np.zeros(height * width, dtype=bool)
-    words = np.array(text.split(), dtype=np.int64)
-    for start, length in zip(words[0::2], words[1::2], strict=True):
-        flat[start - 1 : start - 1 + length] = True
-    return flat.reshape((width, height)).T
-
-
-def encode_mask(mask):
-    """Run lengths down the columns."""
-    flat = np.concatenate([[False], mask.T.ravel(), [False]])
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    return " ".join(f"{a} {b - a}" for a, b in zip(changes[0::2], changes[1::2], strict=True))
-
-
-def image_size(path):
-    """Height and width."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.height, image.width
-
-
-def resize_mask(mask, height, width):
-    """The nearest pixel's value in another size."""
-    rows = np.minimum((np.arange(height) + 0.5) * mask.shape[0] / height, mask.shape[0] - 1).astype(int)
-    columns = np.minimum((np.arange(width) + 0.5) * mask.shape[1] / width, mask.shape[1] - 1).astype(int)
-    return mask[np.ix_(rows, columns)]
-
-
 def vote_masks(train, rows, answers, near, weights):
     """The pixels that at least half of the near rows mark, by weight, in each row's own size."""
     column = TASK["media_columns"][0]
