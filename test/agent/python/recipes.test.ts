@@ -214,7 +214,8 @@ for (const [title, shape, least] of [
 /** Descriptions whose first sentence, after its opening, is the answer. */
 function extractShape(rows: number, tests: number): Record<string, string> {
   const words = ['quick', 'small', 'library', 'parser', 'game', 'chess', 'text', 'mail', 'server', 'viewer', 'image', 'audio', 'graph'];
-  const say = (count: number) => Array.from({ length: count }, () => pick(words)).join(' ');
+  const next = makeRandom(33);
+  const say = (count: number) => Array.from({ length: count }, () => words[Math.floor(next() * words.length)]).join(' ');
   const cells = (i: number): (string | number)[] => {
     const answer = say(5);
     return [i, `Tool ${i} is a ${answer}. It can ${say(6)}. See the ${say(4)}.`, answer];
