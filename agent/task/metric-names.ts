@@ -106,6 +106,8 @@ export const METRIC_NAMES: readonly (readonly [string, MetricId | null])[] = [
   ['map@', 'map_of_classes'],
   ['mean average precision @', 'map_of_classes'],
   ['mean average precision at different intersection over union thresholds', 'box_precision'],
+  ['mean average precision at different intersection over union (iou) thresholds', 'box_precision'],
+  ['f2 score at different intersection over union (iou) thresholds', 'iou_f2'],
   ['mean precision at different intersection over union thresholds', 'iou_precision'],
   ['intersection over union object segmentation', 'iou_precision'],
   ['f2 score at different intersection over union thresholds', 'iou_f2'],

@@ -72,8 +72,18 @@ async function patchService(name: string, operations: readonly unknown[]): Promi
     (await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'name'])).trim() === '';
   const gone = `the old revision of ${name} to be gone`;
   // Knative takes it to zero by itself, unless its pods die so often that nobody can tell how busy they are: then it is taken away.
-  await waitUntil(gone, isAlone, OLD_REVISION_MS).catch(() => deleteOldRevisions(name, latest));
-  await waitUntil(gone, isAlone, PATIENCE_MS);
+  try {
+    await waitUntil(gone, isAlone, OLD_REVISION_MS);
+  } catch {
+    await deleteOldRevisions(name, latest);
+    // Their pods may take the five minutes of their grace for a request that nobody answers any more.
+    const pods = ['delete', 'pods', '--namespace', 'plane', '--selector', selector, '--grace-period=5', '--wait=false'];
+    const isTakenAway = async () => {
+      await kubectl(pods);
+      return isAlone();
+    };
+    await waitUntil(gone, isTakenAway, PATIENCE_MS);
+  }
 }
 
 async function deleteOldRevisions(name: string, latest: string): Promise<void> {

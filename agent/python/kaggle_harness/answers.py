@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadOutput
-from .metrics_of_images import decode_pixels, decode_runs
+from .metrics_of_images import DIGITS, decode_pixels, decode_runs
 
 Codes = NDArray[np.int64]
 
@@ -92,7 +92,7 @@ def split_masks(text: str) -> list[str]:
 def merge_masks(text: str) -> str:
     """The run lengths of all pixels of an answer's masks together; what are no run lengths stays as it is."""
     words = " ".join(split_masks(text)).split()
-    if len(words) % 2 or not all(word.isdecimal() for word in words):
+    if len(words) % 2 or not all(word.isdecimal() and len(word) <= DIGITS for word in words):
         return text
     merged: list[list[int]] = []
     for start, length in sorted(zip(map(int, words[0::2]), map(int, words[1::2]), strict=True)):

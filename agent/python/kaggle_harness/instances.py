@@ -33,8 +33,12 @@ def recast_masks(data: DataFiles) -> DataFiles | None:
 def _find_runs(train: TextTable, image: str, target: str) -> str | None:
     """The one column of run lengths: of the submission's name, or where no other column has some."""
     named = [target] if target in train.columns else [c for c in train.columns if c != image]
-    found = [c for c in named if looks_like_runs([t.strip() for t in train.column(c).drop_null().slice(0, _SAMPLE_ROWS).to_pylist()])]
+    found = [c for c in named if looks_like_runs(_first_cells(train.column(c)))]
     return found[0] if len(found) == 1 else None
+
+
+def _first_cells(column: pa.ChunkedArray) -> list[str]:
+    return [text.strip() for text in column.slice(0, _SAMPLE_ROWS).drop_null().to_pylist()]
 
 
 def _once(table: TextTable) -> TextTable:

@@ -13,6 +13,8 @@ Boxes = NDArray[np.float64]
 
 PIXELS = 1 << 28
 RUNS = 1 << 22
+DIGITS = 11
+"""Of a number in run lengths: no image has as many pixels."""
 IOU_STEPS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 
 
@@ -34,7 +36,7 @@ def decode_pixels(text: str, height: int, width: int) -> NDArray[np.int64]:
     if len(words) % 2 or len(words) > 2 * RUNS:
         raise BadOutput("run lengths come in pairs of start and length")
     try:
-        numbers = np.array([int(word) if len(word) < 12 else -1 for word in words], dtype=np.int64)
+        numbers = np.array([int(word) if len(word) <= DIGITS else -1 for word in words], dtype=np.int64)
     except ValueError as error:
         raise BadOutput("a run length is no whole number") from error
     starts, lengths = numbers[0::2] - 1, numbers[1::2]

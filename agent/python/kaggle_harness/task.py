@@ -235,7 +235,7 @@ def _check_masks(column: pa.ChunkedArray, name: str, labelled: NDArray[np.int64]
             for mask in split_masks(text) if has_instances else [text]:
                 check_answer("mask", mask, size_at(sizes, i), BoxForm("sizes", False))
         except BadOutput as error:
-            raise BadInput(f"{shown(name)}: the mask of image {i + 1} cannot be read: {error}.") from error
+            raise BadInput(f"{shown(name)}: the mask of image {row + 1} cannot be read: {error}.") from error
 
 
 def _count_places(competition: Competition, profile: dict[str, Any]) -> int:

@@ -116,6 +116,17 @@ test('several masks an image: judged by all marked pixels, they are one mask', a
   }
 });
 
+test('several masks an image: numbers of any length in a label are an error that names the image', async (t) => {
+  const { shape } = readShape();
+  for (const metric of ['iou_precision', 'dice_by_image'] as const) {
+    const train = `${shape.files['train.csv'] ?? ''}cell7,${'9'.repeat(5000)} 1\n`;
+    const opened = openShape(t, { ...shape, metric, files: { ...shape.files, 'train.csv': train } });
+    await t.throwsAsync(opened, {
+      message: /the mask of image 8 cannot be read: run lengths must be positive, in order, apart, and inside/,
+    });
+  }
+});
+
 test('several masks an image: without a known metric, or with the name that boxes have too, it is the precision over overlaps', async (t) => {
   const { shape } = readShape();
   for (const [named, fitted, proxy] of [

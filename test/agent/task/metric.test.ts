@@ -93,6 +93,12 @@ const PAGES: [string, string, MetricId | null][] = [
     'Submissions are evaluated on how well the maelstrom at Saltstraumen is understood by saucers.',
     null,
   ],
+  [
+    'masks by precision over overlaps',
+    'This competition is evaluated on the mean average precision at different intersection over union (IoU) thresholds.',
+    'box_precision',
+  ],
+  ['masks by F2', 'This competition is evaluated on the F2 Score at different intersection over union (IoU) thresholds.', 'iou_f2'],
   ['a metric that we cannot compute', 'Submissions are evaluated by the Hamming loss.', null],
 ];
 

@@ -71,10 +71,9 @@ def learn(names, answers, rng):
     return lambda image: model.predict_proba(describe_pixels(image))[:, 1].reshape(image.shape[:2])
 
 
-def find_patches(likely, size, level, least):
+def find_patches(likely, level, least):
     """(height, width): 0, or the number of the patch that a pixel lies in; patches of fewer pixels than `least` are none."""
-    whole = ndimage.zoom(likely, (size[0] / likely.shape[0], size[1] / likely.shape[1]), order=1, grid_mode=True, mode="nearest")
-    patches, _ = ndimage.label(whole[: size[0], : size[1]] >= level)
+    patches, _ = ndimage.label(likely >= level)
     counts = np.bincount(patches.ravel())
     counts[0] = 0
     numbers = np.zeros(len(counts), dtype=np.int64)
@@ -83,16 +82,21 @@ def find_patches(likely, size, level, least):
     return numbers[patches]
 
 
-def judge_patches(patches, text, size, is_several):
+def enlarge(likely, size):
+    """The same in the image's own size."""
+    share = (size[0] / likely.shape[0], size[1] / likely.shape[1])
+    return ndimage.zoom(likely.astype(np.float32), share, order=1, grid_mode=True, mode="nearest")[: size[0], : size[1]]
+
+
+def judge_patches(patches, masks, is_several):
     """How well patches meet an answer: pixels in common twice over both (Dice), or the share of objects met by more than half and by three quarters."""
     if not is_several:
-        wanted, given = mark_all(text, size), patches > 0
-        total = wanted.sum() + given.sum()
-        return 2 * (wanted & given).sum() / total if total else 1.0
+        given = patches > 0
+        total = masks[0].sum() + given.sum()
+        return 2 * (masks[0] & given).sum() / total if total else 1.0
     count, areas = int(patches.max()), np.bincount(patches.ravel())
     best = []
-    for mask in [part for part in text.split(MASK_MARK) if part.strip()]:
-        own = decode_mask(mask, *size)
+    for own in masks:
         common = np.bincount(patches[own], minlength=count + 1)[1:]
         best.append(float((common / np.maximum(own.sum() + areas[1:] - common, 1)).max(initial=0.0)))
     found = [sum(overlap > least for overlap in best) for least in (0.5, 0.75)]
@@ -100,24 +104,20 @@ def judge_patches(patches, text, size, is_several):
 
 
 def choose_cut(predict, names, answers, is_several):
-    """The level and the least size of a patch that suit held-out images."""
-    areas = [
-        decode_mask(part, *image_size(ARGUMENTS.train / "files" / n)).sum()
-        for n, t in zip(names, answers, strict=True)
-        for part in t.split(MASK_MARK)
-        if part.strip()
-    ]
+    """The level, and the least size of a patch in pixels of the image's own size, that suit held-out images; tried on small ones."""
+    read, areas = [], []
+    for name, text in zip(names, answers, strict=True):
+        image, size = read_image(ARGUMENTS.train, name)
+        parts = [decode_mask(part, *size) for part in text.split(MASK_MARK) if part.strip()] if is_several else [mark_all(text, size)]
+        areas += [int(part.sum()) for part in parts if part.any()]
+        share = image.shape[0] * image.shape[1] / (size[0] * size[1])
+        read.append((predict(image), [resize_mask(part, *image.shape[:2]) for part in parts], share))
     sizes = [0, *np.quantile(areas, (0.02, 0.1)).astype(int).tolist()] if areas else [0]
-    read = [
-        (predict(image), size, text)
-        for (image, size), text in ((read_image(ARGUMENTS.train, n), t) for n, t in zip(names, answers, strict=True))
-    ]
     scores = {}
     for level in LEVELS:
         for least in dict.fromkeys(sizes):
-            scores[level, least] = np.mean(
-                [judge_patches(find_patches(likely, size, level, least), text, size, is_several) for likely, size, text in read]
-            )
+            judged = [judge_patches(find_patches(likely, level, least * share), masks, is_several) for likely, masks, share in read]
+            scores[level, least] = np.mean(judged)
     best = max(scores, key=lambda cut: (scores[cut], -abs(cut[0] - 0.5), -cut[1]))
     NOTES["level"], NOTES["least"] = best
     return best
@@ -153,7 +153,7 @@ def main():
             written.append("")
             continue
         image, size = read_image(ARGUMENTS.predict, name)
-        written.append(write_patches(find_patches(predict(image), size, *cut), is_several))
+        written.append(write_patches(find_patches(enlarge(predict(image), size), *cut), is_several))
     ARGUMENTS.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame({KEY: rows[KEY].to_numpy(), target["name"]: written}).to_csv(ARGUMENTS.out / "scores.csv", index=False)
     NOTES["seconds"] = round(time.monotonic() - STARTED, 2)
