@@ -101,6 +101,16 @@ test('several masks an image: the file has a row a mask, and the validator gathe
   }
 });
 
+test('several masks an image: a sample with several rows an image names each image once', async (t) => {
+  const { shape } = readShape();
+  const sample = shape.files['sample_submission.csv'] ?? '';
+  const files = { ...shape.files, 'sample_submission.csv': sample.replace('cell120,1 2', 'cell120,1 2\ncell120,5 2') };
+  const { profile, harness, workDir } = await openShape(t, { ...shape, files });
+  t.deepEqual([profile.test_rows, profile.submission.row_count], [30, 30]);
+  await harness.baseline({});
+  t.true((await harness.writeSubmission({ solution: 0, path: join(workDir, 'submission.csv') })).valid);
+});
+
 test('several masks an image: judged by all marked pixels, they are one mask', async (t) => {
   const { shape, masks, names } = readShape();
   const { profile, harness, cut, workDir } = await openShape(t, { ...shape, metric: 'dice_by_image' });

@@ -17,8 +17,12 @@ const PRINT_TABLE = 'import sys,pandas; pandas.read_parquet(sys.argv[1]).to_csv(
 
 async function cutShape(t: ExecutionContext, shape: Shape, sharing: { share_above_mib?: number }, python?: string) {
   const harness = openHarness(t, python);
-  await fixTask(t, harness, { dataDir: await writeFiles(t, { ...shape.files, ...shape.media }), metric: shape.metric, sharing });
-  return { harness, cut: await harness.cut({ fold_count: 4 }) };
+  const { workDir } = await fixTask(t, harness, {
+    dataDir: await writeFiles(t, { ...shape.files, ...shape.media }),
+    metric: shape.metric,
+    sharing,
+  });
+  return { harness, workDir, cut: await harness.cut({ fold_count: 4 }) };
 }
 
 /** Training rows without their keys, in order of their cells. */
@@ -56,6 +60,11 @@ for (const [title, makeShape, parts] of [
     t.is(inodes.size, 4, 'no part lies on the disk twice');
   });
 }
+
+test('the one copy of all labels is for this user alone', async (t) => {
+  const { workDir } = await cutShape(t, rowsShape(), ALL_SHARED);
+  t.is((await stat(join(workDir, 'harness', 'shared'))).mode & 0o777, 0o700);
+});
 
 test('no key that a run answers is one of a training row in any run', async (t) => {
   const { cut } = await cutShape(t, rowsShape(), ALL_SHARED);
