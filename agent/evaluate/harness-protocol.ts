@@ -294,6 +294,11 @@ export const HARNESS_METHODS = {
   cut: { params: z.object({ fold_count: z.int().nullable() }), result: CutReply },
   /** Grades OUT_DIR of one fold's run of one solution; keeps its out-of-fold and test scores. */
   grade_fold: { params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }), result: FoldGrade },
+  /** Scores OUT_DIR of one fold's run of a changed program of a graded solution, beside the solution's own; keeps nothing. */
+  measure_fold: {
+    params: z.object({ solution: z.int(), run_id: z.string(), out_dir: z.string() }),
+    result: z.object({ score: z.number().nullable(), full: z.number().nullable(), failure: z.string().nullable() }),
+  },
   /** Takes OUT_DIR of the separate final run. */
   take_final: { params: z.object({ solution: z.int(), out_dir: z.string() }), result: z.object({ failure: z.string().nullable() }) },
   /** Takes OUT_DIR of the refit: its test scores replace the folds' mean unless the two disagree. `evaluation`: of a finished solution. */

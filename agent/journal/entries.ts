@@ -12,6 +12,10 @@ export type DataFile = z.infer<typeof DataFile>;
 export const StateObject = z.object({ key: z.string(), sha256: Sha256, bytes: z.int() });
 export type StateObject = z.infer<typeof StateObject>;
 
+/** What a block of a program is worth: what the program's score gains by it, a fold; or how the program fails without it. */
+export const BlockEffect = z.object({ block: z.string(), gains: z.array(z.number()), failure: z.string().nullable() });
+export type BlockEffect = z.infer<typeof BlockEffect>;
+
 /** What an entry says; `elapsedS` = seconds of the attempt's own clock. Reservations are written before anything is spent. */
 export const JournalFact = z.discriminatedUnion('type', [
   z.object({
@@ -63,6 +67,8 @@ export const JournalFact = z.discriminatedUnion('type', [
     key: z.string(),
     sha256: Sha256,
   }),
+  /** What the blocks of a solution's program are worth: measured once, so that a later attempt need not run them again. */
+  z.object({ type: z.literal('ablated'), solution: z.int(), effects: z.array(BlockEffect) }),
   z.object({ type: z.literal('note'), text: z.string() }),
   z.object({
     type: z.literal('attempt-ended'),

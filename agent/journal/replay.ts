@@ -1,6 +1,6 @@
 import type { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
 import type { SolutionReport } from '#core/report.ts';
-import type { DataFile, JournalEntry, StateObject } from './entries.ts';
+import type { BlockEffect, DataFile, JournalEntry, StateObject } from './entries.ts';
 
 /** The task as it was fixed once; later attempts use it unchanged. */
 export interface FixedTask {
@@ -49,6 +49,8 @@ export interface JournalState {
   readonly reservations: ReadonlyMap<string, Reservation>;
   /** Stored answers of Claude by the number of the question. */
   readonly replies: ReadonlyMap<number, StoredReply>;
+  /** What blocks are worth, by the number of the solution. */
+  readonly effects: ReadonlyMap<number, readonly BlockEffect[]>;
   readonly spentUsd: number;
   readonly usedSeconds: number;
 }
@@ -62,6 +64,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const elapsedByAttempt = new Map<number, number>();
   const deaths = new Map<number, number>();
   const replies = new Map<number, StoredReply>();
+  const effects = new Map<number, readonly BlockEffect[]>();
   let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
@@ -76,6 +79,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       finished.clear();
       started.clear();
       replies.clear();
+      effects.clear();
     } else if (fact.type === 'solution-started') {
       started.set(fact.number, fact);
       open.add(fact.number);
@@ -85,6 +89,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       open.delete(fact.report.number);
     } else if (fact.type === 'replied') {
       replies.set(fact.call, fact);
+    } else if (fact.type === 'ablated') {
+      effects.set(fact.solution, fact.effects);
     } else if (fact.type === 'reserved') {
       reservations.set(fact.id, { ...fact, open: true, outcome: null });
     } else if (fact.type === 'settled') {
@@ -96,5 +102,5 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, deaths, reservations, replies, spentUsd, usedSeconds };
+  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, spentUsd, usedSeconds };
 }

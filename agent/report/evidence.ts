@@ -2,6 +2,7 @@ import type { Expected } from '../evaluate/harness-protocol.ts';
 import type { Leaderboard } from '../phases/submit.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Reproduction, ReproducedProgram } from './reproduction.ts';
+import type { BlockEffect } from '../journal/entries.ts';
 import type { Search } from '../search/search.ts';
 import type { SolutionReport } from '#core/report.ts';
 import { arch, cpus } from 'node:os';
@@ -44,6 +45,8 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
         : { ...best.solution.report, programSha256: findProgramHash(run, best.solution.number), weights: search.weights },
     submission: best === null ? null : { sha256: best.sha256, bytes: best.bytes, checks: best.checks },
     solutions,
+    todos: search.todos.map(({ idea, origin, end }) => ({ kind: idea.kind, title: idea.title, hypothesis: idea.hypothesis, origin, end })),
+    blocks: listBlockEffects(run),
     expected,
     leaderboard,
     data: task.data,
@@ -60,6 +63,12 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
   };
 }
 export type Evidence = ReturnType<typeof writeEvidence>;
+
+/** What blocks of programs are worth, as far as that was measured, in this attempt and those before. */
+function listBlockEffects(run: RunContext): { readonly solution: number; readonly effects: readonly BlockEffect[] }[] {
+  const now = run.journal.facts().flatMap((fact) => (fact.type === 'ablated' ? [[fact.solution, fact.effects] as const] : []));
+  return [...new Map([...run.earlier.effects, ...now])].map(([solution, effects]) => ({ solution, effects }));
+}
 
 function findProgramHash(run: RunContext, number: number): string | null {
   return findProgram(run, number)?.sha256 ?? null;

@@ -1,6 +1,7 @@
 import type { Evidence } from './evidence.ts';
 import { drawScores } from './score-chart.ts';
 import { escape, show } from './markup.ts';
+import { writeTodos } from './todo-table.ts';
 import { writeSolutions } from './solution-table.ts';
 
 const STYLE = `
@@ -34,6 +35,7 @@ export function writeReport(evidence: Evidence): string {
     '<h2>Solutions</h2>',
     drawScores(evidence.solutions, { direction: metric.direction, bestNumber: best?.number ?? null }),
     writeSolutions(evidence.solutions, { direction: metric.direction, bestNumber: best?.number ?? null }),
+    writeTodos(evidence),
     writeChecks(evidence),
     writeNotes(evidence),
     writeOrigin(evidence),

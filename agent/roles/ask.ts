@@ -13,7 +13,7 @@ import { z } from 'zod';
 
 /** A question of one role. `kinds`: the answers that it takes. */
 export interface Question {
-  readonly role: 'analyst' | 'planner' | 'drafter' | 'improver' | 'fuser' | 'debugger';
+  readonly role: 'analyst' | 'planner' | 'drafter' | 'improver' | 'fuser' | 'debugger' | 'reviewer' | 'ablation-reader' | 'librarian';
   readonly strength: 'strong' | 'cheap';
   readonly text: string;
   readonly kinds: readonly AnswerKind[];

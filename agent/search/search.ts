@@ -4,7 +4,8 @@ import type { Keeper } from './keep.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
 import type { MeasuredProgram } from './probe.ts';
-import type { SolutionReport } from '#core/report.ts';
+import type { SolutionReport, TrustCheck } from '#core/report.ts';
+import type { TodoItem } from './todo-list.ts';
 import { callHarness } from '../context.ts';
 import { readProgram, writeProgram } from './program-files.ts';
 import { createScoreboard, findBestByScore, isImprovement, isSuspect, lacksProbes, toScore } from './scoreboard.ts';
@@ -16,6 +17,8 @@ export interface Search {
   readonly keeper: Keeper;
   /** Weights of the blend, once there is one. */
   weights: readonly { readonly solution: number; readonly weight: number }[];
+  /** What Claude wanted to try, and what came of it. */
+  todos: readonly TodoItem[];
   /** The programs of the graded solutions, to run them once more. */
   readonly programs: Map<number, MeasuredProgram>;
 }
@@ -23,7 +26,7 @@ export interface Search {
 /** Starts with what earlier attempts finished (when it is still of this task), then makes sure of a valid file: the constant baseline. */
 export async function beginSearch(run: RunContext, task: Task, resumable: boolean): Promise<Search> {
   const keeper: Keeper = { best: null, firstValidSeconds: null };
-  const search: Search = { board: createScoreboard(), keeper, weights: [], programs: new Map() };
+  const search: Search = { board: createScoreboard(), keeper, weights: [], todos: [], programs: new Map() };
   if (resumable) await adoptFinished(run, search);
   if (!search.board.graded.has(0)) await runBaseline(run, task, search);
   const best = findBestByScore(search.board, task.metric, ['recipe', 'generated']);
@@ -211,7 +214,8 @@ export async function reviseGraded(
   const { number } = graded;
   await storeSolutionFile(run, number, 'evaluation-probed.json', `${JSON.stringify(evaluation, null, 2)}\n`);
   const state = await run.stopwatch.measure('store', () => saveState(run, number));
-  const report = shortenReport({ ...graded.report, checks: evaluation.checks, trust: evaluation.trust });
+  const notes = graded.report.checks.filter(({ name }) => name === READER_CHECK);
+  const report = shortenReport({ ...graded.report, checks: [...evaluation.checks, ...notes], trust: evaluation.trust });
   await run.journal.append({ type: 'solution-finished', report, standardError: evaluation.standard_error, weights: [], state });
   run.voice.update({}, report);
   const revised = addGraded(search, report, evaluation);
@@ -219,6 +223,21 @@ export async function reviseGraded(
   if (best?.solution.number === number) search.keeper.best = { ...best, solution: revised };
   if (isSuspect(revised)) sayWhySuspect(run, revised);
   return revised;
+}
+
+/** What a reader of a solution's program found: a note, which measuring it again does not take away. */
+export const READER_CHECK = 'as Claude reads the program';
+
+/** Puts notes beside a solution's checks and says so; they are in its report, and change no score and no verdict. */
+export function noteChecks(run: RunContext, search: Search, number: number, notes: readonly TrustCheck[]): void {
+  const graded = search.board.graded.get(number);
+  if (graded === undefined) return;
+  const report = shortenReport({ ...graded.report, checks: [...graded.report.checks, ...notes] });
+  const noted = { ...graded, report };
+  search.board.reports.set(number, report);
+  search.board.graded.set(number, noted);
+  if (search.keeper.best?.solution.number === number) search.keeper.best = { ...search.keeper.best, solution: noted };
+  run.voice.update({}, report);
 }
 
 /** The best file is of a solution that turned out suspect: the next best takes its place, at worst the constant. */

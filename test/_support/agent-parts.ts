@@ -123,6 +123,11 @@ export function createScriptedHarness(
       folds.set(solution, [...(folds.get(solution) ?? []), Number(text)]);
       return { fold, score: Number(text), rows: 10, failure: null, seconds: 0 };
     },
+    measure_fold: async ({ solution, out_dir }) => {
+      const text = await readFile(join(out_dir, 'score.txt'), 'utf8').catch(() => null);
+      const full = evaluations.get(solution)?.score ?? null;
+      return { score: text === null ? null : Number(text), full, failure: text === null ? 'scores.csv is missing' : null };
+    },
     play_round: () => ({ run: null, left: 0, failure: null }),
     take_final: () => ({ failure: null }),
     take_refit: ({ solution }) => ({ adopted: true, detail: 'alike', evaluation: evaluations.get(solution) ?? null }),

@@ -58,16 +58,23 @@ export interface ServerOwner {
 /** The only key that it takes. */
 export const API_KEY = 'sk-ant-test-0123456789';
 
+/** `countsTokens`: whether the door for counting is there; `besides`: answered whenever they fit and no exchange does. */
+export interface ServerOptions {
+  readonly countsTokens?: boolean;
+  readonly leastCacheTokens?: number;
+  readonly besides?: readonly GivenExchange[];
+}
+
 /**
- * Starts a server for the test. A request that no exchange expects fails the test, and so do exchanges that are left at its end. `countsTokens`:
- * whether the door for counting is there.
+ * Starts a server for the test. A request that no exchange expects fails the test, and so do exchanges that are left at its end.
  */
 export async function startClaudeServer(
   t: ServerOwner,
   exchanges: readonly GivenExchange[] = [],
-  { countsTokens = true, leastCacheTokens = 1_024 }: { readonly countsTokens?: boolean; readonly leastCacheTokens?: number } = {},
+  { countsTokens = true, leastCacheTokens = 1_024, besides = [] }: ServerOptions = {},
 ): Promise<ClaudeServer> {
   const queue = exchanges.map((exchange) => Exchange.parse(exchange));
+  const others = besides.map((exchange) => Exchange.parse(exchange));
   const requests: SeenRequest[] = [];
   const comes = new EventEmitter();
   const unexpected: string[] = [];
@@ -82,8 +89,10 @@ export async function startClaudeServer(
       else queue.shift();
       return next.answer;
     }
+    const beside = others.find(({ contains }) => contains.every((text) => user.includes(text)));
+    if (beside !== undefined) return beside.answer;
     if (next === undefined && rest !== null) return Exchange.parse({ answer: rest(body, user) }).answer;
-    unexpected.push(`${body.model}: ${user.slice(0, 300)}`);
+    unexpected.push(`${body.model}: ${user.slice(0, 300)} … ${user.slice(-1500)}`);
     return { kind: 'error', status: 400, type: 'invalid_request_error' };
   };
 

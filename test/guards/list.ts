@@ -10,6 +10,7 @@ export interface Guard {
   readonly title: string;
 }
 
+const BLOCKS = 'test/agent/claude/blocks.test.ts';
 const EXPLORE = 'test/agent/claude/explore.test.ts';
 const LEDGER = 'test/agent/budget/ledger.test.ts';
 const CALLS = 'test/agent/budget/paid-call.test.ts';
@@ -180,7 +181,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'the same failure twice ends an idea',
-    file: 'agent/phases/explore.ts',
+    file: 'agent/phases/follow-idea.ts',
     find: 'failure === failureBefore ||',
     replace: '',
     test: EXPLORE,
@@ -189,10 +190,34 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'a family is drafted once',
     file: 'agent/phases/explore.ts',
-    find: "return kind === 'improve' || !families.has(plainFamily(family));",
-    replace: "return kind === 'improve' || !families.has('');",
+    find: "if (kind === 'draft' && families.has(normalise(family))) return 'its family was drafted before';",
+    replace: '',
     test: EXPLORE,
     title: 'a family that was drafted is not drafted again',
+  },
+  {
+    name: 'what waits for an idea that led to nothing is not tried',
+    file: 'agent/search/todo-list.ts',
+    find: 'item.after.some((id) => isFruitless(items, id))',
+    replace: 'item.after.some(() => isFruitless([], -1) && false)',
+    test: 'test/agent/search/todo-list.test.ts',
+    title: 'is dropped when they lead to nothing',
+  },
+  {
+    name: 'blocks are measured once',
+    file: 'agent/phases/ablate-program.ts',
+    find: ' || ablated.has(parent.graded.number)',
+    replace: '',
+    test: BLOCKS,
+    title: 'make it look at the blocks, once',
+  },
+  {
+    name: 'a later attempt knows what blocks are worth',
+    file: 'agent/phases/ablate-program.ts',
+    find: 'if (known !== undefined) return known;',
+    replace: '',
+    test: BLOCKS,
+    title: 'an attempt after this one does not measure the blocks again',
   },
   {
     name: 'no generated code where the sandbox does not hold',

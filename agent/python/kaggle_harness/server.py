@@ -12,7 +12,7 @@ from .sessions import Sessions
 
 _LINE_BYTES = 64 << 20
 METHODS = (
-    "hello", "profile", "fix_task", "baseline", "cut", "grade_fold", "take_final", "take_refit", "finish_solution", "expect_score", "correlate",
+    "hello", "profile", "fix_task", "baseline", "cut", "grade_fold", "measure_fold", "take_final", "take_refit", "finish_solution", "expect_score", "correlate",
     "cut_stack", "cut_rebuild", "take_rebuild", "cut_rebuilt_stack", "take_rebuilt_stack", "judge_stack", "cut_refit",
     "check_program", "play_round", "cut_probes", "judge_probes", "blend", "write_submission", "validate", "save_state", "load_state",
 )  # fmt: skip

@@ -148,6 +148,20 @@ class Session(StackMethods):
         kept.seconds += seconds
         return {"fold": run.fold, "score": score, "rows": len(rows), "failure": None, "seconds": round(seconds, 4)}
 
+    def measure_fold(self, solution: int, run_id: str, out_dir: str) -> dict[str, Any]:
+        """Scores one fold's output of a changed program, and the solution's own scores of the same rows. Keeps nothing."""
+        task, run, kept = self._need_task(), self._need_run(run_id), self._need_solution(solution)
+        if run.fold is None or run.run_id != f"fold-{run.fold}" or kept.evaluation is None:
+            raise Refused(f"run {run_id} is no fold of solution {solution}, or the solution is not finished")
+        try:
+            scores, _ = read_output(Path(out_dir), task.layout, run.keys, task.metric_id, task.extras_of(run.rows))
+        except BadOutput as error:
+            return {"score": None, "full": None, "failure": str(error)}
+        in_train = run.rows < task.n_train
+        rows = run.rows[in_train]
+        score, full = (evaluate_part.fold_score(task, rows, each) for each in (scores[in_train], kept.oof[rows]))
+        return {"score": score, "full": full, "failure": None}
+
     def take_final(self, solution: int, out_dir: str) -> dict[str, Any]:
         """Keeps the scores of the separate final run as the solution's test scores."""
         kept = self._need_solution(solution)

@@ -11,6 +11,8 @@ Always with one JSON object that has the single field "answer", of one of these 
 - "plan": ideas worth trying, the most promising first.
 - "program": a whole program as "code", with a title, the hypothesis that it tests, and its family (two or three words, such as "gradient boosting" or "nearest neighbours").
 - "patch": changes to the program that the question shows. Each edit replaces the text "find", which must occur exactly once in that program, by "replace". Use it for changes of a few places; give a whole program when more changes.
+- "findings": what a program does against the rules below, each "about" a "leak" or the "contract"; an empty list when there is nothing.
+- "lesson": one claim that holds beyond this competition, and its scope.
 - "notes": facts that the others should know of, one short sentence each.
 - "nothing": with the reason, when there is nothing sensible to do.
 The question says which kinds it takes.
@@ -36,6 +38,8 @@ Rules that cost the solution if broken:
 - PREDICT may hold categories, missing cells and dates that TRAIN does not have. Classes that TRAIN lacks still need their column, with small numbers.
 - What it prints is kept only in part; progress is not needed. A score that it prints is not believed.
 
+A program may name up to six parts of itself that it can leave out, as a line of its own: BLOCKS = ("date parts", "target encoding"). The file of --params may then hold {"off": ["date parts"]}: the program leaves those parts out and does the rest as ever. The harness uses it to measure what each part is worth. Make a block of every group of features and every further model that might not pay; never of what the program cannot do without.
+
 What makes programs better here, as a rule: features that carry what the columns mean (ratios, differences, date parts, counts, text as TF-IDF), a model family that is unlike those tried before, several seeds averaged, loss functions that fit the metric, and target transforms. Programs that are both good and unlike the others help most, since the harness blends them.
 
 # A skeleton
@@ -54,10 +58,13 @@ parser.add_argument("--deadline", type=float, default=3600.0)
 parser.add_argument("--device", default="cpu")
 parser.add_argument("--assets", type=Path)
 args = parser.parse_args()
+BLOCKS = ("date parts",)
+off = json.loads(args.params.read_text()).get("off", []) if args.params else []
 task = json.loads((args.train / "task.json").read_text())
 train = pd.read_parquet(args.train / "train.parquet")
 rows = pd.read_parquet(args.predict / "rows.parquet")
 features = task["feature_columns"]
+# ... if "date parts" not in off: add them to train and rows ...
 # ... learn from train[features] and train[target["name"]], answer rows[features] ...
 answer = pd.DataFrame({task["key_column"]: rows[task["key_column"]]})
 for column in task["score_columns"]:

@@ -10,8 +10,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
-import { API_KEY } from '#test/claude-server/server.ts';
-import type { ClaudeServer } from '#test/claude-server/server.ts';
+import { API_KEY, startClaudeServer } from '#test/claude-server/server.ts';
+import type { ClaudeServer, ServerOptions } from '#test/claude-server/server.ts';
+import type { Exchange } from '#test/claude-server/scenario.ts';
 import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes, makeSpec } from '#test/_support/agent-parts.ts';
 import type { OnCall, ScriptedOptions } from '#test/_support/agent-parts.ts';
 import { makeStore, readValidManifest } from '#test/_support/agent-store.ts';
@@ -33,18 +34,46 @@ export function program(score: number, change: { readonly title?: string; readon
 }
 
 /** A plan of ideas, all of one kind. */
-export function plan(kind: 'draft' | 'improve' | 'fuse', ...titles: readonly string[]) {
-  const ideas = titles.map((title) => ({ title, hypothesis: 'it helps', family: title, kind, expected_gain: 0.1, relative_cost: 1 }));
+export function plan(kind: 'draft' | 'improve' | 'fuse' | 'ablate', ...titles: readonly string[]) {
+  const ideas = titles.map((title) => ({
+    title,
+    hypothesis: 'it helps',
+    family: title,
+    kind,
+    expected_gain: 0.1,
+    relative_cost: 1,
+    after: [],
+    lesson: null,
+  }));
   return { answer: { kind: 'plan', ideas } };
 }
 
 export const NOTHING = { answer: { kind: 'nothing', reason: 'no more ideas' } };
 
-/** Runs programs as their text says: `SCORE`, or `FAILS`, which prints `said` besides. */
+/** The reviewer finds nothing, unless a script says otherwise. */
+const CLEAN: Exchange = {
+  contains: ['You are the reviewer'],
+  answer: { kind: 'json', value: { answer: { kind: 'findings', findings: [] } } },
+};
+
+/** A scripted server; readers of programs are answered without being expected. */
+export async function startServer(
+  t: ExecutionContext,
+  exchanges: readonly Exchange[] = [],
+  options: ServerOptions = {},
+): Promise<ClaudeServer> {
+  return startClaudeServer(t, exchanges, { besides: [CLEAN], ...options });
+}
+
+/** Runs programs as their text says: `SCORE`, `WITHOUT <block>` with that block left out, or `FAILS`, which prints `said` besides. */
 async function runWritten(order: SolutionRun, said: string): Promise<RunOutcome | null> {
   const text = await readFile(order.program, 'utf8');
-  const score = /^SCORE = (.*)$/m.exec(text)?.[1];
-  if (score === undefined) return null;
+  const full = /^SCORE = (.*)$/m.exec(text)?.[1];
+  if (full === undefined) return null;
+  const { off = [] } = JSON.parse(await readFile(order.paramsFile, 'utf8')) as { off?: string[] };
+  const score = off.length === 0 ? full : new RegExp(`^WITHOUT ${off[0]} = (.*)$`, 'm').exec(text)?.[1];
+  if (score === undefined)
+    return { exitClass: 'crashed', exitCode: 1, seconds: 0.01, peakMemoryMib: 1, tail: `KeyError: ${off[0]}`, frame: null };
   const failure = /^FAILS = "(.*)"$/m.exec(text)?.[1];
   const outcome = { exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
   if (failure !== undefined) {

@@ -1,9 +1,8 @@
 import test from 'ava';
-import { startClaudeServer } from '#test/claude-server/server.ts';
-import { finish, makeExplorer, plan, program } from './_explore.ts';
+import { finish, makeExplorer, plan, program, startServer } from './_explore.ts';
 
 test('in a run of twenty calls at least 70 % of the input of each model is read from its cache', async (t) => {
-  const server = await startClaudeServer(t);
+  const server = await startServer(t);
   let drafts = 0;
   server.answerRest((_, user) => {
     if (user.includes('You are the planner')) {

@@ -5,8 +5,7 @@ import { runAgent } from '#agent/run.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import { PROFILE } from '#test/_support/agent-parts.ts';
-import { startClaudeServer } from '#test/claude-server/server.ts';
-import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program, startServer } from './_explore.ts';
 
 const PLANNING = ['You are the planner'];
 const DRAFTING = ['You are the engineer. Write a new program'];
@@ -15,7 +14,7 @@ const MENDING = ['You are the debugger'];
 const json = (value: unknown) => ({ kind: 'json' as const, value });
 
 test('Claude plans, drafts, improves the best, and its program becomes the result', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, model: 'claude-strong', answer: json(plan('draft', 'neighbours', 'kernels')) },
     { contains: [...DRAFTING, 'neighbours'], model: 'claude-strong', answer: json(program(2.5, { title: 'Neighbours' })) },
     { contains: [...DRAFTING, 'kernels', '#3 (generated) Neighbours: 2.5, the best'], answer: json(program(2.6, { title: 'Kernels' })) },
@@ -46,7 +45,7 @@ test('Claude plans, drafts, improves the best, and its program becomes the resul
 });
 
 test('what was spent is what the provider counted, and stays below what was set aside', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: { ...json(plan('draft', 'one')), outputTokens: 3_000 } },
     { contains: DRAFTING, answer: { ...json(program(2)), outputTokens: 9_000 } },
     { contains: PLANNING, answer: json(NOTHING), times: 2 },
@@ -54,12 +53,14 @@ test('what was spent is what the provider counted, and stays below what was set 
   const { manifest, entries } = await finish(t, await makeExplorer(t, server));
   const reserved = new Map(entries.flatMap(({ fact }) => (fact.type === 'reserved' ? [[fact.id, fact.usd]] : [])));
   const settled = entries.flatMap(({ fact }) => (fact.type === 'settled' ? [fact] : []));
-  t.is(settled.length, 4);
+  t.is(settled.length, 5, 'the reviewer, too');
   for (const { id, usd } of settled) t.true(usd > 0 && usd <= (reserved.get(id) ?? 0));
-  const truly = server.requests.reduce((sum, { usage }) => {
+  const truly = server.requests.reduce((sum, { usage, body }) => {
     const tokens = (name: string) => Number(usage?.[name] ?? 0);
-    const input = 2 * tokens('input_tokens') + 4 * tokens('cache_creation_input_tokens') + 0.1 * tokens('cache_read_input_tokens');
-    return sum + (input + 10 * tokens('output_tokens')) / 1e6;
+    const isCheap = body.model === 'claude-cheap';
+    const input = (isCheap ? 0.1 : 2) * (tokens('input_tokens') + 2 * tokens('cache_creation_input_tokens'));
+    const read = (isCheap ? 0.01 : 0.1) * tokens('cache_read_input_tokens');
+    return sum + (input + read + (isCheap ? 0.5 : 10) * tokens('output_tokens')) / 1e6;
   }, 0);
   t.true(Math.abs((manifest.resources?.llmUsd ?? 0) - truly) < 1e-5, `${manifest.resources?.llmUsd} ${truly}`);
   const order = entries.map(({ fact }) => fact.type).filter((type) => type === 'reserved' || type === 'settled' || type === 'replied');
@@ -67,7 +68,7 @@ test('what was spent is what the provider counted, and stays below what was set 
 });
 
 test('a program that fails is mended by the cheap model, which sees how it ended', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one')) },
     { contains: DRAFTING, answer: json(program(2, { title: 'Broken', fails: 'no such column' })) },
     {
@@ -82,7 +83,7 @@ test('a program that fails is mended by the cheap model, which sees how it ended
 });
 
 test('the same failure twice, or three repairs, end an idea', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'same', 'other')) },
     { contains: [...DRAFTING, 'same'], answer: json(program(2, { fails: 'row 1 is wrong' })) },
     { contains: MENDING, answer: json(program(2.1, { fails: 'row 2 is wrong' })) },
@@ -97,7 +98,7 @@ test('the same failure twice, or three repairs, end an idea', async (t) => {
 });
 
 test('with large folds a program is tried on a sample first, and mended by what it says there', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one')) },
     { contains: DRAFTING, answer: json(program(2, { title: 'Broken', fails: 'no such column' })) },
     { contains: [...MENDING, 'on a sample, fold-10: the program failed', 'no such column'], answer: json(program(2, { title: 'Mended' })) },
@@ -113,7 +114,7 @@ test('with large folds a program is tried on a sample first, and mended by what 
 test('a program that carries answers is refused and never run, and one that may run gets a share of the time', async (t) => {
   const ran: number[] = [];
   const onRun = ({ timeoutMs }: { readonly timeoutMs: number }): void => void ran.push(timeoutMs);
-  const refusing = await startClaudeServer(t, [
+  const refusing = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one')) },
     { contains: DRAFTING, answer: json(program(0.1)) },
     { contains: [...MENDING, 'the program is refused: it names ids'], answer: json(NOTHING) },
@@ -122,7 +123,7 @@ test('a program that carries answers is refused and never run, and one that may 
   const refused = await finish(t, await makeExplorer(t, refusing, { harness: { refusal: 'it names ids' }, onRun }));
   t.is(refused.manifest.cv?.score, 2.75);
   t.deepEqual(ran, []);
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one')) },
     { contains: DRAFTING, answer: json(program(2)) },
     { contains: PLANNING, answer: json(NOTHING), times: 2 },
@@ -134,7 +135,7 @@ test('a program that carries answers is refused and never run, and one that may 
 });
 
 test('nobody is asked for answers that are texts', async (t) => {
-  const server = await startClaudeServer(t);
+  const server = await startServer(t);
   const profile = { ...PROFILE, submission: { ...PROFILE.submission, form: 'answer' as const } };
   const { manifest } = await finish(t, await makeExplorer(t, server, { harness: { profile } }));
   t.regex(noteOf(manifest), /answers that are texts are left to the recipes/);
@@ -142,7 +143,7 @@ test('nobody is asked for answers that are texts', async (t) => {
 });
 
 test('ideas that help nothing end the search: first a new plan, then no more', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'a', 'b', 'c', 'd')) },
     { contains: DRAFTING, answer: json(program(7, { family: 'a' })) },
     { contains: DRAFTING, answer: json(program(8, { family: 'b' })) },
@@ -158,7 +159,7 @@ test('ideas that help nothing end the search: first a new plan, then no more', a
 
 test('the best program and the one that answers least like it are joined into one', async (t) => {
   const joined = 'Write one new program, as a "program", that joins';
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one', 'two', 'three')) },
     { contains: [...DRAFTING, 'one'], answer: json(program(2.5, { title: 'One' })) },
     { contains: [...DRAFTING, 'two'], answer: json(program(2.6, { title: 'Two' })) },
@@ -172,13 +173,13 @@ test('the best program and the one that answers least like it are joined into on
 });
 
 test('where there are no two programs nothing can be joined', async (t) => {
-  const server = await startClaudeServer(t, [{ contains: PLANNING, answer: json(plan('fuse', 'x')), times: 2 }]);
+  const server = await startServer(t, [{ contains: PLANNING, answer: json(plan('fuse', 'x')), times: 2 }]);
   const { manifest } = await finish(t, await makeExplorer(t, server));
   t.regex(noteOf(manifest), /no further ideas/);
 });
 
 test('a family that was drafted is not drafted again', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'Nearest-neighbours')) },
     { contains: DRAFTING, answer: json(program(2)) },
     { contains: PLANNING, answer: json(plan('draft', 'nearest neighbours')) },
@@ -193,7 +194,7 @@ for (const [title, answer, why] of [
   ['an account that has to be paid', { kind: 'error', status: 402, type: 'billing_error' }, /the account has to be paid/],
 ] as const) {
   test(`${title} ends Claude at once, and the recipes go on`, async (t) => {
-    const server = await startClaudeServer(t, [{ answer }]);
+    const server = await startServer(t, [{ answer }]);
     const { manifest } = await finish(t, await makeExplorer(t, server));
     t.regex(noteOf(manifest), why);
     t.regex(noteOf(manifest), /^Claude wrote 0 programs for \$0\.0000 /);
@@ -203,7 +204,7 @@ for (const [title, answer, why] of [
 }
 
 test('a key that is no key is said to be one, and shown nowhere', async (t) => {
-  const server = await startClaudeServer(t);
+  const server = await startServer(t);
   const params = await makeExplorer(t, server, { apiKey: 'sk-wrong-777' });
   const { manifest, entries } = await finish(t, params);
   t.regex(noteOf(manifest), /the key is not accepted/);
@@ -211,7 +212,7 @@ test('a key that is no key is said to be one, and shown nowhere', async (t) => {
 });
 
 test('busy times are waited out, and a broken connection is charged in full', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { answer: { kind: 'error', status: 429, type: 'rate_limit_error', retryAfterS: 0.01 } },
     { answer: { kind: 'error', status: 529, type: 'overloaded_error', retryAfterS: 0.01 } },
     { answer: { kind: 'drop', text: '{"answer":' } },
@@ -231,7 +232,7 @@ test('busy times are waited out, and a broken connection is charged in full', as
 
 test('an attempt that is stopped while it asks, or while it waits, ends as stopped, and the open call is charged', async (t) => {
   for (const answer of [{ kind: 'hang' as const }, { kind: 'error' as const, status: 429, type: 'rate_limit_error', retryAfterS: 50 }]) {
-    const server = await startClaudeServer(t, [{ answer }]);
+    const server = await startServer(t, [{ answer }]);
     const stop = new AbortController();
     const params = { ...(await makeExplorer(t, server)), signal: stop.signal };
     const settled = Promise.withResolvers<void>();
@@ -251,7 +252,7 @@ test('an attempt that is stopped while it asks, or while it waits, ends as stopp
 });
 
 test('without money for a call none is made; a budget of nothing asks nobody', async (t) => {
-  const server = await startClaudeServer(t);
+  const server = await startServer(t);
   const { manifest } = await finish(t, await makeExplorer(t, server, { budgetUsd: 0.01 }));
   t.regex(
     noteOf(manifest),
@@ -265,7 +266,7 @@ for (const [title, options] of [
   ['nobody is asked where generated code may not run', { accepted: false }],
 ] as const) {
   test(title, async (t) => {
-    const server = await startClaudeServer(t);
+    const server = await startServer(t);
     const { manifest } = await finish(t, await makeExplorer(t, server, options));
     t.is(noteOf(manifest), '');
     t.is(server.requests.length, 0);
@@ -284,7 +285,7 @@ for (const [title, bad, fault] of [
   ['a plan of too many ideas', json(plan('draft', ...Array.from({ length: 13 }, (_, i) => `i${i}`))), 'a plan has 1 to 12 ideas'],
 ] as const) {
   test(`a bad answer is asked for once more, with what was wrong: ${title}`, async (t) => {
-    const server = await startClaudeServer(t, [
+    const server = await startServer(t, [
       { contains: PLANNING, answer: bad },
       { contains: [...PLANNING, 'An earlier answer was refused', fault], answer: json(NOTHING) },
       { contains: PLANNING, answer: json(NOTHING) },
@@ -295,7 +296,7 @@ for (const [title, bad, fault] of [
 }
 
 test('a refusal, and two bad answers, are no answer; nothing else is harmed', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: { kind: 'text', text: '', stop: 'refusal' } },
     { contains: PLANNING, answer: { kind: 'text', text: 'no' }, times: 2 },
   ]);
@@ -305,7 +306,7 @@ test('a refusal, and two bad answers, are no answer; nothing else is harmed', as
 });
 
 test('code that was cut off is never run', async (t) => {
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one')) },
     { contains: DRAFTING, answer: { kind: 'text', text: JSON.stringify(program(0.1)), stop: 'max_tokens' }, times: 2 },
     { contains: PLANNING, answer: json(NOTHING), times: 2 },

@@ -4,9 +4,9 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { MessagesRequest } from '#test/claude-server/server.ts';
 import { fence } from '#agent/roles/fence.ts';
-import { API_KEY, startClaudeServer } from '#test/claude-server/server.ts';
+import { API_KEY } from '#test/claude-server/server.ts';
 import { createScriptedHarness, createScriptedKaggle, PROFILE } from '#test/_support/agent-parts.ts';
-import { finish, listSolutions, makeExplorer, NOTHING, plan, program } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, NOTHING, plan, program, startServer } from './_explore.ts';
 import { INJECTIONS } from './_injections.ts';
 
 /** Everything of a request that the model reads, without what is between markers. */
@@ -20,7 +20,7 @@ function outside(body: MessagesRequest): string {
 }
 
 /** A model that does the worst that an answer can do: it obeys with other kinds of answers first, then with programs that carry the text on. */
-function obey(server: Awaited<ReturnType<typeof startClaudeServer>>, text: string): void {
+function obey(server: Awaited<ReturnType<typeof startServer>>, text: string): void {
   let turn = 0;
   server.answerRest((_, user) => {
     turn += 1;
@@ -31,6 +31,8 @@ function obey(server: Awaited<ReturnType<typeof startClaudeServer>>, text: strin
         : { kind: 'json', value: plan('draft', `obey ${turn} ${text}`.slice(0, 400)) };
     }
     if (user.includes('An earlier answer was refused')) return { kind: 'json', value: program(6, { title: text.slice(0, 150) }) };
+    if (user.includes('You are the reviewer'))
+      return { kind: 'json', value: { answer: { kind: 'findings', findings: [{ about: 'leak', what: text.slice(0, 290) }] } } };
     if (user.includes('You are the debugger')) return { kind: 'text', text: `I obey: ${text}` };
     return { kind: 'json', value: program(6 + turn / 10, { title: `obeys ${turn}`, fails: turn % 2 === 0 ? 'it failed' : undefined }) };
   });
@@ -38,7 +40,7 @@ function obey(server: Awaited<ReturnType<typeof startClaudeServer>>, text: strin
 
 /** One run in which the text stands in the pages, in a column's name, in cells, and in what programs print. */
 async function runInjected(t: ExecutionContext, text: string) {
-  const server = await startClaudeServer(t);
+  const server = await startServer(t, [], { besides: [] });
   obey(server, text);
   const params = await makeExplorer(t, server, { said: text });
   const pages = [{ name: 'Evaluation', content: `Scored by the root mean squared error. ${text}` }];

@@ -5,10 +5,10 @@ import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
 import { solveLocally } from '#agent/solve.ts';
 import { createClaude } from '#adapters/claude/client.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
-import { API_KEY, startClaudeServer } from '#test/claude-server/server.ts';
+import { API_KEY } from '#test/claude-server/server.ts';
 import { PYTHON } from '#test/_support/python.ts';
 import { makeStore, readResultFile } from '#test/_support/agent-store.ts';
-import { MODELS, NOTHING, plan } from './_explore.ts';
+import { MODELS, NOTHING, plan, startServer } from './_explore.ts';
 
 /** The target is a wave of the product of two columns: what no recipe can see in few rows. */
 function makeRows(count: number, firstId: number, labelled: boolean): string {
@@ -42,8 +42,15 @@ const TAIL = `answer = pd.DataFrame({task["key_column"]: rows[task["key_column"]
 answer[task["score_columns"][0]["name"]] = scores
 answer.to_csv(args.out / "scores.csv", index=False)
 `;
-const WAVE = `${HEAD}def features(frame):
-    return np.column_stack([np.ones(len(frame)), np.sin(2 * frame["a"] * frame["b"]), np.cos(2 * frame["a"] * frame["b"])])
+const WAVE = `${HEAD}BLOCKS = ("wave", "sum")
+off = json.loads(args.params.read_text()).get("off", [])
+def features(frame):
+    columns = [np.ones(len(frame))]
+    if "wave" not in off:
+        columns += [np.sin(2 * frame["a"] * frame["b"]), np.cos(2 * frame["a"] * frame["b"])]
+    if "sum" not in off:
+        columns.append(frame["a"] + frame["b"])
+    return np.column_stack(columns)
 weights, *_ = np.linalg.lstsq(features(train), train["price"].to_numpy(), rcond=None)
 scores = features(rows) @ weights
 ${TAIL}`;
@@ -63,20 +70,22 @@ test('real programs: an idea that truly helps becomes the best, a bad one never,
   await writeFile(join(folder, 'sample_submission.csv'), `Id,price\n${Array.from({ length: 60 }, (_, i) => `${1001 + i},0`).join('\n')}\n`);
   await writeFile(join(folder, 'evaluation.md'), '# Evaluation\nSubmissions are evaluated on the **mean absolute error**.\n');
   const program = (title: string, code: string) => ({ answer: { kind: 'program', title, hypothesis: 'h', family: title, code } });
-  const server = await startClaudeServer(t, [
+  const server = await startServer(t, [
     { contains: ['You are the planner'], answer: { kind: 'json', value: plan('draft', 'noise', 'waves') } },
     { contains: ['Write a new program', 'noise'], answer: { kind: 'json', value: program('Noise', NOISE) } },
     {
       contains: ['Write a new program', 'waves'],
-      answer: { kind: 'json', value: program('Waves', WAVE.replace('frame["b"]', 'frame["c"]')) },
+      answer: { kind: 'json', value: program('Waves', WAVE.replace('(2 * frame["a"] * frame["b"])', '(2 * frame["a"] * frame["c"])')) },
     },
     {
       contains: ['You are the debugger', "KeyError: 'c'"],
       answer: {
         kind: 'json',
-        value: { answer: { kind: 'patch', title: 'Waves', hypothesis: 'h', edits: [{ find: 'frame["c"]', replace: 'frame["b"]' }] } },
+        value: { answer: { kind: 'patch', title: 'Waves', hypothesis: 'h', edits: [{ find: '* frame["c"]', replace: '* frame["b"]' }] } },
       },
     },
+    { contains: ['You are the planner'], answer: { kind: 'json', value: plan('ablate', 'what pays') } },
+    { contains: ['You read what blocks', '"wave": worth 6.', '"sum": worth '], answer: { kind: 'json', value: NOTHING } },
     { contains: ['You are the planner'], answer: { kind: 'json', value: NOTHING }, times: 2 },
   ]);
   const { exitCode, jobId, manifest } = await solveLocally({

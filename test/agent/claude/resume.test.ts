@@ -7,9 +7,8 @@ import { runAgent } from '#agent/run.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
-import { startClaudeServer } from '#test/claude-server/server.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
-import { finish, listSolutions, makeExplorer, NOTHING, plan, program } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, NOTHING, plan, program, startServer } from './_explore.ts';
 
 /** The same answer to the same question, always. */
 function answer(user: string): unknown {
@@ -26,8 +25,8 @@ function answer(user: string): unknown {
     : program(2.6, { title: 'Two', fails: 'a bug' });
 }
 
-async function startServer(t: ExecutionContext): Promise<ClaudeServer> {
-  const server = await startClaudeServer(t);
+async function startAnswering(t: ExecutionContext): Promise<ClaudeServer> {
+  const server = await startServer(t);
   server.answerRest((_, user) => ({ kind: 'json', value: answer(user) }));
   return server;
 }
@@ -65,7 +64,7 @@ function dieAfter(params: AgentParams, writes: number, counts = COUNTS): AgentPa
 
 test('an attempt that ends anywhere is gone on with: the same tree, no answer paid for twice, and nothing spent that is not charged', async (t) => {
   t.timeout(240_000);
-  const first = await startServer(t);
+  const first = await startAnswering(t);
   const whole = await makeExplorer(t, first);
   let writes = 0;
   const counted = wrapWrites(whole.store, async ({ key, write }) => {
@@ -77,7 +76,7 @@ test('an attempt that ends anywhere is gone on with: the same tree, no answer pa
   t.is(tree.filter((line) => line.includes('generated')).length, 4);
   const asked = first.requests.length;
   for (let at = 1; at < writes; at += 1) {
-    const server = await startServer(t);
+    const server = await startAnswering(t);
     const params = await makeExplorer(t, server);
     const code = await runAgent(dieAfter(params, at));
     const again = await makeExplorer(t, server);
@@ -96,7 +95,7 @@ test('a stored answer is used for its own question only, and only with the bytes
   t.timeout(120_000);
   /** How many questions the second attempt asks after the first died with answers stored, and what was tried in the end. */
   const askAgain = async (change: (next: AgentParams) => AgentParams) => {
-    const server = await startServer(t);
+    const server = await startAnswering(t);
     const params = await makeExplorer(t, server);
     await runAgent(dieAfter(params, 2, /\/claude\//));
     const before = server.requests.length;

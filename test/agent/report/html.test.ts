@@ -50,6 +50,12 @@ const evidence: Evidence = {
   best: { ...makeSolution(1), programSha256: null, weights: [] },
   submission: { sha256: 'a', bytes: 1, checks: [] },
   solutions: [makeSolution(1), makeSolution(2), makeSolution(3, { state: 'failed', score: null, failure: HOSTILE })],
+  todos: [
+    { kind: 'draft', title: HOSTILE, hypothesis: HOSTILE, origin: 'planner', end: { how: 'failed', why: HOSTILE, solution: null } },
+    { kind: 'improve', title: 'mine', hypothesis: '', origin: 'person', end: { how: 'helped', why: '', solution: 2 } },
+    { kind: 'improve', title: 'later', hypothesis: '', origin: 'ablation', end: null },
+  ],
+  blocks: [{ solution: 2, effects: [{ block: 'dates', gains: [0.5, 0.7], failure: null }] }],
   expected: { score: 0.5, low: 0.4, high: 0.6, selection: 0.01, candidates: 2 },
   leaderboard: { public: 0.5, private: null, ref: null },
   data: [],
@@ -78,6 +84,14 @@ test('the chart shows every graded solution, better up, and the best is marked',
   const heights = [...html.matchAll(/<circle class="dot[^"]*" cx="[\d.]+" cy="([\d.]+)"/g)].map((match) => Number(match[1]));
   t.true((heights[0] ?? 0) < (heights[1] ?? 0), 'the lower RMSE is drawn higher');
   t.is(html.match(/<circle class="dot best"/g)?.length, 1);
+});
+
+test('what Claude wanted to try is told with what came of it, and is not there where nobody was asked', (t) => {
+  const html = writeReport(evidence);
+  t.regex(html, /mine <span class="soft">improve, wanted by you<\/span>.*>helped \(#2\)</);
+  t.regex(html, /later .*by ablation.*not tried: the search ended before/);
+  t.regex(html, /Blocks of #2.*&quot;dates&quot;: worth 0\.6 a fold \(noise 0\.1, 2 folds\)/);
+  t.false(writeReport({ ...evidence, todos: [], blocks: [] }).includes('wanted to try'));
 });
 
 test('with one solution there is a table but no chart', (t) => {

@@ -1,0 +1,117 @@
+import type { RunContext, Task } from '../context.ts';
+import type { Outcome } from '../roles/ask.ts';
+import type { Explored } from './exploration.ts';
+import type { Search } from '../search/search.ts';
+import type { GradedSolution } from '../search/scoreboard.ts';
+import type { Parent } from '../search/choose-parents.ts';
+import type { TodoEnd, TodoItem } from '../search/todo-list.ts';
+import { applyEdits } from '../roles/apply-edits.ts';
+import { askDebugger, askEngineer } from '../roles/questions.ts';
+import { choosePair, chooseParent } from '../search/choose-parents.ts';
+import { cleanTitle, isSuspectOrUnprobed, leftS, tellSoFar } from './exploration.ts';
+import { isImprovement } from '../search/scoreboard.ts';
+import { normalise } from '../search/todo-list.ts';
+import { reviewProgram } from './review-program.ts';
+import { tryProgram } from '../search/try-program.ts';
+
+const MOST_REPAIRS = 3;
+
+/** Writes, runs and mends one idea's program. A text = why the whole search ends. */
+export async function followIdea(run: RunContext, task: Task, search: Search, explored: Explored, item: TodoItem): Promise<string | null> {
+  const { idea } = item;
+  const parents = await chooseParents(run, task, search, explored, idea.kind);
+  if (idea.kind === 'draft') explored.families.add(normalise(idea.family));
+  run.voice.update({ message: `Claude is writing: ${cleanTitle(idea.title)}` });
+  const findings = parents.flatMap(({ graded }) => explored.findings.get(graded.number) ?? []);
+  const question = askEngineer(idea, parents, findings, await tellSoFar(run, task, search, explored));
+  const answered = await explored.asker.ask(question);
+  if (answered.kind === 'closed') return answered.reason;
+  const base = question.kinds.includes('patch') ? (parents[0]?.code ?? null) : null;
+  const first = readWritten(answered, base);
+  if (typeof first === 'string') return giveUp(run, explored, item, first);
+  return tryAndMend(run, task, search, explored, { item, first, parents: parents.map(({ graded }) => graded.number) });
+}
+
+/** Runs a program, and what the debugger makes of it, until one is graded or there is no sense in going on. */
+async function tryAndMend(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  explored: Explored,
+  { item, first, parents }: { readonly item: TodoItem; readonly first: Written; readonly parents: readonly number[] },
+): Promise<string | null> {
+  let written = first;
+  let failureBefore = '';
+  for (let repairs = 0; ; repairs += 1) {
+    explored.programs += 1;
+    const outcome = await tryProgram(run, task, search, { ...written, parents });
+    explored.hidden.delete(outcome.kind === 'graded' ? outcome.graded.number : outcome.number);
+    if (outcome.kind === 'graded') return count(run, task, search, explored, { item, graded: outcome.graded, code: written.code });
+    const failure = outcome.failure.replaceAll(/\d+/g, '#');
+    if (repairs >= MOST_REPAIRS || failure === failureBefore || leftS(run) <= 0) return giveUp(run, explored, item, 'it kept failing');
+    failureBefore = failure;
+    const mended = await explored.asker.ask(askDebugger(outcome.failure, outcome.said, written.code));
+    if (mended.kind === 'closed') return mended.reason;
+    const next = readWritten(mended, written.code);
+    if (typeof next === 'string') return giveUp(run, explored, item, next);
+    written = { ...next, title: written.title };
+  }
+}
+
+/** The programs that an idea starts from: none for a draft, and where there are none. */
+async function chooseParents(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  { hidden }: Explored,
+  kind: TodoItem['idea']['kind'],
+): Promise<readonly Parent[]> {
+  if (kind === 'draft') return [];
+  if (kind === 'fuse') return (await choosePair(run, task, search, hidden)) ?? [];
+  const parent = await chooseParent(run, task, search, hidden);
+  return parent === null ? [] : [parent];
+}
+
+/** Whether an idea made something better; a program that did is read by the reviewer. A text = why the whole search ends. */
+async function count(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  explored: Explored,
+  { item, graded, code }: { readonly item: TodoItem; readonly graded: GradedSolution; readonly code: string },
+): Promise<string | null> {
+  const helped = !isSuspectOrUnprobed(search, graded.number) && isImprovement(task.metric, graded, explored.best);
+  endItem(explored, item, { how: helped ? 'helped' : 'did not help', why: '', solution: graded.number });
+  explored.fruitless = helped ? 0 : explored.fruitless + 1;
+  if (!helped) return null;
+  explored.replannedAt = 0;
+  explored.best = graded;
+  return reviewProgram(run, search, explored, { number: graded.number, code });
+}
+
+function giveUp(run: RunContext, explored: Explored, item: TodoItem, why: string): null {
+  explored.fruitless += 1;
+  endItem(explored, item, { how: 'failed', why: cleanTitle(why), solution: null });
+  run.log.info(`Claude's idea "${cleanTitle(item.idea.title)}" is given up: ${why}`);
+  return null;
+}
+
+function endItem(explored: Explored, { id }: TodoItem, end: TodoEnd): void {
+  explored.todos.end(id, end);
+}
+
+interface Written {
+  readonly title: string;
+  readonly code: string;
+}
+
+/** The program of an answer, or why there is none. */
+function readWritten(outcome: Exclude<Outcome, { kind: 'closed' }>, base: string | null): Written | string {
+  if (outcome.kind === 'failed') return outcome.reason;
+  const { answer } = outcome;
+  if (answer.kind === 'program') return { title: cleanTitle(answer.title), code: answer.code };
+  if (answer.kind === 'nothing') return `Claude gave none: ${cleanTitle(answer.reason)}`;
+  if (answer.kind !== 'patch' || base === null) return 'the answer is no program';
+  const applied = applyEdits(base, answer.edits);
+  return applied.ok ? { title: cleanTitle(answer.title), code: applied.code } : `its patch does not fit: ${applied.reason}`;
+}

@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { gradeFolds, openCut, writeOutput } from './_grading.ts';
+import type { Scorer } from './_grading.ts';
+import { binaryCompetition, makeFolder } from './_harness.ts';
+
+test('a changed program is scored beside the solution that it comes from, and nothing of it is kept', async (t) => {
+  const opened = await openCut(t, binaryCompetition(), 'auc');
+  const { harness, runs } = opened;
+  const [first] = runs;
+  if (first === undefined) return t.fail();
+  const byX: Scorer = (row) => Number(row['x']) / 20 + 0.2;
+  const grades = await gradeFolds(t, opened, 1, byX);
+  const out = join(await makeFolder(t), 'out');
+  const measure = () => harness.measureFold({ solution: 1, run_id: first.run_id, out_dir: out });
+  await writeOutput(out, first, () => 0.5);
+  await t.throwsAsync(measure(), { message: /not finished/ });
+  const before = await harness.finishSolution({ solution: 1 });
+  t.deepEqual(await measure(), { score: 0.5, full: grades[0]?.score ?? null, failure: null });
+  await writeOutput(out, first, byX);
+  const same = await measure();
+  t.is(same.score, same.full);
+  await writeOutput(out, first, () => 'much');
+  t.like(await measure(), { score: null, full: null });
+  t.regex((await measure()).failure ?? '', /much/);
+  await t.throwsAsync(harness.measureFold({ solution: 9, run_id: first.run_id, out_dir: out }), { message: /solution 9/ });
+  await t.throwsAsync(harness.measureFold({ solution: 1, run_id: 'final', out_dir: out }), { message: /final/ });
+  const path = join(await makeFolder(t), 'state.npz');
+  await harness.saveState({ path, solutions: [1] });
+  const { evaluations } = await harness.loadState({ path });
+  t.is(evaluations[0]?.score, before.score);
+});
