@@ -12,6 +12,7 @@ import type { Journal } from './journal/journal.ts';
 import type { JobLog } from './log.ts';
 import type { Recipe } from './search/recipes.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
+import type { Steering } from './steering.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import type { Voice } from './voice.ts';
 import { EXIT } from '#core/job-spec.ts';
@@ -29,6 +30,7 @@ export interface RunContext {
   readonly journal: Journal;
   /** What earlier attempts left. */
   readonly earlier: JournalState;
+  readonly steering: Steering;
   readonly voice: Voice;
   readonly log: JobLog;
   readonly clock: Clock;

@@ -9,6 +9,8 @@ export interface Deadline {
   /** Seconds that training may still use: remaining minus the finalization reserve. */
   workS(): number;
   reserveS(): number;
+  /** Nothing may train any more, as if only the reserve were left. */
+  endWork(): void;
   /** Tells what decode + validate + store took, which may raise the reserve (solution contract, section 3). */
   measureFinalization(seconds: number): void;
 }
@@ -17,6 +19,7 @@ export interface Deadline {
 export function startDeadline(clock: Clock, limitS: number): Deadline {
   const startMs = clock.monotonicMs();
   let measuredS = 0;
+  let isWorkOver = false;
   const elapsedS = () => (clock.monotonicMs() - startMs) / 1000;
   const remainingS = () => limitS - elapsedS();
   const reserveS = () => Math.max(1.5 * measuredS, Math.min(60, Math.max(3, 0.1 * limitS)));
@@ -25,7 +28,10 @@ export function startDeadline(clock: Clock, limitS: number): Deadline {
     elapsedS,
     remainingS,
     reserveS,
-    workS: () => remainingS() - reserveS(),
+    workS: () => (isWorkOver ? Math.min(0, remainingS() - reserveS()) : remainingS() - reserveS()),
+    endWork: () => {
+      isWorkOver = true;
+    },
     measureFinalization: (seconds) => {
       measuredS = Math.max(measuredS, seconds);
     },

@@ -29,6 +29,7 @@ import { protectFolders } from './search/run-folds.ts';
 import { replayJournal } from './journal/replay.ts';
 import { startDeadline } from './deadline.ts';
 import type { Stopwatch } from './stopwatch.ts';
+import { startSteering } from './steering.ts';
 import { startStopwatch } from './stopwatch.ts';
 import { startVoice } from './voice.ts';
 
@@ -118,6 +119,8 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       { store, clock, jobId: spec.jobId, attempt: spec.attempt, elapsedS: deadline.elapsedS },
       { podUid: params.identity.podUid, remainingS: spec.remainingS, versions: params.versions },
     );
+    const earlierState = replayJournal(earlier);
+    const steering = startSteering({ store, jobId: spec.jobId, deadline, earlier: earlierState, journal, log });
     const run: RunContext = {
       ...params,
       ...parts,
@@ -126,13 +129,14 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       stagingMib: params.stagingMib ?? null,
       model: params.model ?? null,
       journal,
-      earlier: replayJournal(earlier),
+      earlier: earlierState,
+      steering,
       threads,
       versions: { ...params.versions },
       notes: writeSandboxNotes(params.sandbox),
       used: { runSeconds: 0, peakMemoryMib: 0, llmUsd: 0 },
     };
-    await solve(params, run, greeting);
+    await solve(params, run, greeting).finally(() => steering.close());
   } finally {
     await harness.close();
     await removeFolder(workDir);

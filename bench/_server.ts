@@ -25,7 +25,7 @@ async function buildPlane(): Promise<express.Express> {
   const common = { http, store, logger, clock: systemClock, random: Math.random, sink: createHttpSink({ url: intakeUrl }) };
   const artifacts = await openArtifactStore('file:/tmp');
   return createHttpApp(http, [
-    ...createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS }),
+    ...createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS, openArtifacts: async () => artifacts }),
     ...createStatusRoutes({ ...common, artifacts, runner: null, maxStreamMs: 60_000, feedIntervalMs: 1000 }),
   ]);
 }

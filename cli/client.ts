@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser';
 import { z } from 'zod';
 import { CliError, EXIT_CODES, exitCodeForAnswer } from './exit-codes.ts';
-import { HealthView, JobListView, JobView, ResultView, RunAccepted, StreamEvent } from './wire.ts';
+import { HealthView, InstructAccepted, JobListView, JobView, ResultView, RunAccepted, StreamEvent } from './wire.ts';
 
 /** Where the three public functions are reached: one base URL on one machine, up to three on a cluster. */
 export interface ServiceUrls {
@@ -39,6 +39,16 @@ export class ServiceClient {
     const response = await this.#fetch(`${this.#options.urls.submit}/jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
     await response.body?.cancel();
     return jobId;
+  }
+
+  /** Tells a job that is not final one thing. */
+  instruct(jobId: string, body: Readonly<Record<string, unknown>>): Promise<InstructAccepted> {
+    const url = `${this.#options.urls.submit}/jobs/${encodeURIComponent(jobId)}/instructions`;
+    return this.#json(InstructAccepted, url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
   }
 
   describe(jobId: string): Promise<JobView> {

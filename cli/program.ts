@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { cancelCommand } from './commands/cancel.ts';
+import { instructCommand } from './commands/instruct.ts';
 import { describeCommand, listCommand } from './commands/list.ts';
 import { logsCommand } from './commands/logs.ts';
 import { resultCommand } from './commands/result.ts';
@@ -101,6 +102,17 @@ function addJobCommands(program: Command, run: Run): void {
     .option('--best', 'the best file so far, of a job that is not done')
     .addOption(outputOption())
     .action(run(resultCommand));
+  program
+    .command('instruct')
+    .description('tell a running job one thing: words for Claude, or one of the options')
+    .argument('<job>', 'job id')
+    .argument('[words...]', 'words of advice, from now on')
+    .option('--try <idea>', 'try this before everything else')
+    .option('--why <reason>', 'with --try: why it should help')
+    .option('--never <words>', 'do not try what has these words in it')
+    .option('--finish', 'end now, with the best so far')
+    .addOption(outputOption())
+    .action(run(instructCommand));
   program.command('cancel').description('stop a job').argument('<job>', 'job id').addOption(outputOption()).action(run(cancelCommand));
 }
 

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'job-not-found',
   'job-final',
   'job-unfinished',
+  'too-many-instructions',
   'file-not-found',
   'no-valid-file',
   'idempotency-mismatch',

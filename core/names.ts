@@ -33,6 +33,8 @@ export const keys = {
   state: (jobId: string, name: string) => `jobs/${jobId}/state/${name}`,
   solution: (jobId: string, number: number, name: string) => `jobs/${jobId}/solutions/${padSeq(number)}/${name}`,
   reply: (jobId: string, attempt: number, call: number) => `jobs/${jobId}/claude/a${attempt}-${padSeq(call)}.json`,
+  instructionPrefix: (jobId: string) => `jobs/${jobId}/instructions/`,
+  instruction: (jobId: string, seq: number) => `jobs/${jobId}/instructions/${padSeq(seq)}`,
   result: (jobId: string, attempt: number, name: string) => `results/${jobId}/a${attempt}/${name}`,
 } as const;
 

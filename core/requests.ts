@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Instruction } from './instruction.ts';
 import { parseCpuMillis, parseMemoryBytes } from './quantity.ts';
 import type { JobOptions, TaskOverrides } from './job.ts';
 
@@ -123,4 +124,30 @@ function readOverrides(task: z.infer<typeof Task>): TaskOverrides {
     oneRowAtATime: task.one_row_at_a_time ?? null,
     allowDataLeaks: task.allow_data_leaks ?? false,
   };
+}
+
+const Words = (most: number) => z.string().trim().min(1).max(most);
+
+/** Body of `POST /jobs/{id}/instructions`: one of `say`, `try`, `never` and `finish`. */
+export const InstructRequest = z
+  .strictObject({
+    say: Words(1_000).nullish().meta({ description: 'Words of advice for Claude, from now on.' }),
+    try: Words(200).nullish().meta({ description: 'An idea that is tried before all others.' }),
+    why: z.string().trim().max(1_000).nullish().meta({ description: 'With `try`: why it should help.' }),
+    never: Words(200).nullish().meta({ description: 'What is not to be tried: words of a title or of an approach.' }),
+    finish: z.literal(true).nullish().meta({ description: 'End now, with the best so far.' }),
+  })
+  .refine((body) => [body.say, body.try, body.never, body.finish].filter((member) => member != null).length === 1, {
+    path: [],
+    message: 'give one of say, try, never and finish',
+  })
+  .refine((body) => body.why == null || body.try != null, { path: ['why'], message: 'goes with try' })
+  .meta({ id: 'InstructRequest' });
+export type InstructRequest = z.infer<typeof InstructRequest>;
+
+/** What the agent is told. */
+export function readInstruction({ say, try: wanted, why, never }: InstructRequest): Instruction {
+  if (say != null) return { kind: 'say', text: say };
+  if (wanted != null) return { kind: 'try', text: wanted, why: why ?? '' };
+  return never == null ? { kind: 'finish' } : { kind: 'never', text: never };
 }

@@ -42,6 +42,12 @@ export const CancelAccepted = z
   .meta({ id: 'CancelAccepted' });
 export type CancelAccepted = z.infer<typeof CancelAccepted>;
 
+/** 202 of `POST /jobs/{id}/instructions`. */
+export const InstructAccepted = z
+  .object({ message: z.string(), job_id: z.uuid(), status: JobState, seq: z.int().positive() })
+  .meta({ id: 'InstructAccepted' });
+export type InstructAccepted = z.infer<typeof InstructAccepted>;
+
 export const ProgressView = z
   .object({
     stage: z.string(),

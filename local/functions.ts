@@ -57,7 +57,13 @@ export async function startFunctions(options: LocalFunctionsOptions): Promise<Lo
   const http: HttpOptions = { logger, authenticator: null, guard: { allowedHosts: [], allowedOrigins: [] }, lifecycle };
   const common = { http, ...ports, clock: systemClock, random: Math.random, logger, outboxLeaseMs: options.outboxLeaseMs };
   const publicRoutes = [
-    ...createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS }),
+    ...createSubmitRoutes({
+      ...common,
+      newId: uuidv7,
+      hash: sha256Hex,
+      limits: DEFAULT_LIMITS,
+      openArtifacts: async () => ports.artifacts,
+    }),
     ...createStatusRoutes({ ...common, maxStreamMs: MAX_STREAM_MS, feedIntervalMs: FEED_INTERVAL_MS }),
     ...createResultRoutes({ ...common, maxStreamMs: MAX_STREAM_MS, followIntervalMs: FEED_INTERVAL_MS }),
     ...createDeadLetterRoutes(common),
@@ -118,7 +124,19 @@ function createInternalApp(options: LocalFunctionsOptions, common: Common, launc
     }),
   );
   app.use('/dead-letter', createHttpApp(common.http, createDeadLetterEventRoutes(common)));
-  app.use('/submit', createHttpApp(common.http, createSubmitRoutes({ ...common, newId: uuidv7, hash: sha256Hex, limits: DEFAULT_LIMITS })));
+  app.use(
+    '/submit',
+    createHttpApp(
+      common.http,
+      createSubmitRoutes({
+        ...common,
+        newId: uuidv7,
+        hash: sha256Hex,
+        limits: DEFAULT_LIMITS,
+        openArtifacts: async () => common.artifacts,
+      }),
+    ),
+  );
   return app;
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
+import { Instruction } from '#core/instruction.ts';
 import { SolutionReport } from '#core/report.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -69,6 +70,8 @@ export const JournalFact = z.discriminatedUnion('type', [
   }),
   /** What the blocks of a solution's program are worth: measured once, so that a later attempt need not run them again. */
   z.object({ type: z.literal('ablated'), solution: z.int(), effects: z.array(BlockEffect) }),
+  /** What a person told the job, and the number of the question that came after it. */
+  z.object({ type: z.literal('instructed'), seq: z.int().positive(), beforeCall: z.int().positive(), instruction: Instruction }),
   z.object({ type: z.literal('note'), text: z.string() }),
   z.object({
     type: z.literal('attempt-ended'),

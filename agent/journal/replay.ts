@@ -36,6 +36,9 @@ export type StartedSolution = Extract<JournalEntry['fact'], { type: 'solution-st
 /** Where an answer of Claude is, and to what. */
 export type StoredReply = Extract<JournalEntry['fact'], { type: 'replied' }>;
 
+/** What a person told the job, and before which question. */
+export type Instructed = Extract<JournalEntry['fact'], { type: 'instructed' }>;
+
 /** The state that a journal means. */
 export interface JournalState {
   readonly task: FixedTask | null;
@@ -51,6 +54,8 @@ export interface JournalState {
   readonly replies: ReadonlyMap<number, StoredReply>;
   /** What blocks are worth, by the number of the solution. */
   readonly effects: ReadonlyMap<number, readonly BlockEffect[]>;
+  /** What people told the job, in their order. */
+  readonly instructions: readonly Instructed[];
   readonly spentUsd: number;
   readonly usedSeconds: number;
 }
@@ -65,6 +70,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const deaths = new Map<number, number>();
   const replies = new Map<number, StoredReply>();
   const effects = new Map<number, readonly BlockEffect[]>();
+  const instructions: Instructed[] = [];
   let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
@@ -89,6 +95,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       open.delete(fact.report.number);
     } else if (fact.type === 'replied') {
       replies.set(fact.call, fact);
+    } else if (fact.type === 'instructed') {
+      instructions.push(fact);
     } else if (fact.type === 'ablated') {
       effects.set(fact.solution, fact.effects);
     } else if (fact.type === 'reserved') {
@@ -102,5 +110,5 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, spentUsd, usedSeconds };
+  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, instructions, spentUsd, usedSeconds };
 }

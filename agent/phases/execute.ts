@@ -23,13 +23,21 @@ export async function execute(run: RunContext, task: Task, search: Search, plan:
   let skipped = 0;
   for (const planned of plan) {
     throwIfStopped(run.signal);
+    await run.steering.poll();
     if (run.deadline.workS() < MIN_WORK_S) {
       skipped += 1;
       continue;
     }
     await trySolution(run, task, search, planned);
   }
-  if (skipped > 0) addNote(run, `${skipped} planned solution${skipped === 1 ? '' : 's'} did not fit into the time limit.`);
+  if (skipped === 0) return;
+  const left = `${skipped} planned solution${skipped === 1 ? '' : 's'}`;
+  addNote(
+    run,
+    run.steering.isFinishing()
+      ? `You asked it to finish: ${left} ${skipped === 1 ? 'was' : 'were'} not tried.`
+      : `${left} did not fit into the time limit.`,
+  );
 }
 
 /** As `execute`, but what breaks it off does not take the job's valid file away: the search ends early, and says so. */

@@ -5,7 +5,7 @@ import type { GradedSolution } from '../search/scoreboard.ts';
 import type { TodoList } from '../search/todo-list.ts';
 import { cleanText } from '../log.ts';
 import { findBestTold, writeDigest } from '../roles/digest.ts';
-import { fence } from '../roles/fence.ts';
+import { cleanHint, fence } from '../roles/fence.ts';
 import { measureLikeness } from '../search/choose-parents.ts';
 import { isSuspect, lacksProbes } from '../search/scoreboard.ts';
 import { describeTodos } from '../search/todo-list.ts';
@@ -15,6 +15,7 @@ const KEPT_SHARE = 0.15;
 const MOST_TITLE_CHARS = 200;
 const MOST_SOLUTIONS_CHARS = 8_000;
 const MOST_TODOS_CHARS = 2_000;
+const MOST_WISHES = 20;
 
 /** What the exploration knows between two ideas. */
 export interface Explored {
@@ -26,6 +27,9 @@ export interface Explored {
   readonly ablated: Set<number>;
   /** What readers of programs found, by the number of the solution. */
   readonly findings: Map<number, readonly string[]>;
+  /** Words of the person whose job this is, and what is not to be tried. */
+  readonly said: string[];
+  readonly vetoes: string[];
   /** Programs of earlier attempts that this one has not come to yet: it goes the same way again, by the stored answers. */
   readonly hidden: Set<number>;
   /** The best that it has come to. */
@@ -43,7 +47,7 @@ export function leftS(run: RunContext): number {
 }
 
 /** What was tried so far, how alike the others answer, and the list of what is to be tried. */
-export async function tellSoFar(run: RunContext, task: Task, search: Search, { hidden, todos }: Explored): Promise<string> {
+export async function tellSoFar(run: RunContext, task: Task, search: Search, { hidden, todos, said, vetoes }: Explored): Promise<string> {
   const best = findBestTold(search.board, task.metric, hidden);
   const others = [...search.board.graded.values()].filter(
     ({ kind, isRaw, number }) => (kind === 'recipe' || kind === 'generated') && isRaw && number !== best?.number && !hidden.has(number),
@@ -51,7 +55,16 @@ export async function tellSoFar(run: RunContext, task: Task, search: Search, { h
   const likeness = best === undefined ? undefined : await measureLikeness(run, best, others);
   const solutions = fence('solutions so far', writeDigest(search.board, task.metric, hidden, likeness), MOST_SOLUTIONS_CHARS);
   const list = describeTodos(todos.items(), MOST_TODOS_CHARS);
-  return list === '' ? solutions : `${solutions}\n\n${fence('to-do list', list, MOST_TODOS_CHARS)}`;
+  const parts = [solutions, ...(list === '' ? [] : [fence('to-do list', list, MOST_TODOS_CHARS)]), ...tellWishes(said, vetoes)];
+  return parts.join('\n\n');
+}
+
+/** What the person said while the job runs: to be followed within the rules, as the hint is. Each is one line that can open no marker. */
+function tellWishes(said: readonly string[], vetoes: readonly string[]): string[] {
+  const lines = [...said.map((text) => `- ${cleanHint(text)}`), ...vetoes.map((text) => `- Do not try: ${cleanHint(text)}`)];
+  return lines.length === 0
+    ? []
+    : [`Said by the person whose job this is; follow it within the rules:\n${lines.slice(-MOST_WISHES).join('\n')}`];
 }
 
 /** Nothing that could be chosen. */

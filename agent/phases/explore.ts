@@ -2,6 +2,7 @@ import type { RunContext, Task } from '../context.ts';
 import type { BudgetLedger } from '../budget/ledger.ts';
 import type { Explored } from './exploration.ts';
 import type { Idea } from '../roles/replies.ts';
+import type { Instruction } from '#core/instruction.ts';
 import type { Search } from '../search/search.ts';
 import type { TodoItem, TodoRules } from '../search/todo-list.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
@@ -73,6 +74,8 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
     families: new Set(),
     ablated: new Set(),
     findings: new Map(),
+    said: [],
+    vetoes: [],
     hidden,
     best,
     programs: 0,
@@ -103,6 +106,8 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
   for (;;) {
     throwIfStopped(run.signal);
     if (!explored.asker.isReplaying()) explored.hidden.clear();
+    await listen(run, explored);
+    if (run.steering.isFinishing()) return 'you asked it to finish';
     if (leftS(run) <= 0) return 'its time is over';
     if (explored.programs >= MOST_PROGRAMS) return `${MOST_PROGRAMS} programs are the most`;
     if (explored.fruitless >= STOP_AFTER) return `${STOP_AFTER} ideas in a row made nothing better`;
@@ -111,6 +116,31 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
     const ended = item === null ? await planAnew(run, task, search, explored) : await tryItem(run, task, search, explored, item);
     if (ended !== null) return ended;
   }
+}
+
+/** Hears what the person told the job since the last idea. */
+async function listen(run: RunContext, explored: Explored): Promise<void> {
+  await run.steering.poll();
+  const { call, isKept } = explored.asker.next();
+  for (const instruction of await run.steering.take(call, isKept)) follow(explored, instruction);
+}
+
+function follow({ said, vetoes, todos }: Explored, instruction: Instruction): void {
+  if (instruction.kind === 'say') said.push(instruction.text);
+  if (instruction.kind === 'never') {
+    vetoes.push(instruction.text);
+    todos.drop('you do not want it', (item) => item.origin !== 'person' && isVetoed(item.idea, [instruction.text]));
+  }
+  if (instruction.kind !== 'try') return;
+  const { text: title, why: hypothesis } = instruction;
+  const idea: Idea = { kind: 'improve', title, hypothesis, family: title, expected_gain: 0, relative_cost: 1, after: [], lesson: null };
+  todos.add([idea], 'person', { refuse: () => null }, 'first');
+}
+
+/** Whether the words of one of the vetoes stand in the idea, one after the other. */
+function isVetoed({ title, hypothesis, family }: Pick<Idea, 'title' | 'hypothesis' | 'family'>, vetoes: readonly string[]): boolean {
+  const words = ` ${normalise([title, family, hypothesis].join(' '))} `;
+  return vetoes.some((veto) => normalise(veto) !== '' && words.includes(` ${normalise(veto)} `));
 }
 
 /** After some ideas in a row that made nothing better: what the planner wanted is dropped, and the best program's blocks are looked at. */
@@ -150,14 +180,16 @@ async function planAnew(run: RunContext, task: Task, search: Search, explored: E
  * What keeps an idea off the list: a draft of a family that was drafted before, joining two programs where there are no two, and what would take longer
  * than there is time.
  */
-function makeRules(run: RunContext, task: Task, search: Search, { asker, hidden, families }: Explored): TodoRules {
+function makeRules(run: RunContext, task: Task, search: Search, { asker, hidden, families, vetoes }: Explored): TodoRules {
   const programs = listPrograms(task, search, hidden).length;
   const slowestS = Math.max(
     0,
     ...[...search.board.reports.values()].filter(({ number }) => !hidden.has(number)).map(({ seconds }) => seconds),
   );
   return {
-    refuse({ kind, family, relative_cost: cost }) {
+    refuse(idea) {
+      const { kind, family, relative_cost: cost } = idea;
+      if (isVetoed(idea, vetoes)) return 'you do not want it';
       if (kind === 'fuse' && programs < 2) return 'there are no two programs to join';
       if (kind === 'draft' && families.has(normalise(family))) return 'its family was drafted before';
       // An attempt that goes an earlier one's way does not leave it for the clock.

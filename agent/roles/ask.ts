@@ -35,6 +35,8 @@ export interface Asker {
   tellAll(text: string): void;
   /** Whether answers of earlier attempts were all that was needed so far. */
   isReplaying(): boolean;
+  /** The number of the question that comes next, and whether an earlier attempt's answer is kept for it. */
+  next(): { readonly call: number; readonly isKept: boolean };
 }
 
 const MOST_STORED_BYTES = 1024 * 1024;
@@ -49,6 +51,7 @@ export function createAsker(run: RunContext, ledger: BudgetLedger, first: readon
   let isReplaying = run.earlier.replies.size > 0;
   return {
     isReplaying: () => isReplaying,
+    next: () => ({ call: index + 1, isKept: isReplaying && run.earlier.replies.has(index + 1) }),
     tellAll: (text) => {
       system = [...system.slice(0, -1), `${system.at(-1) ?? ''}\n${text}`];
     },

@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunContext, Task } from '../context.ts';
-import { cleanText } from '../log.ts';
-import { fence } from './fence.ts';
+import { cleanHint, fence } from './fence.ts';
 
 const MAX_COLUMN_CHARS = 4_000;
 const MAX_PREVIEW_CHARS = 3_000;
 /** What is told of the pages as they are; longer ones are read by the analyst. */
 export const MAX_PAGE_CHARS = 3_000;
-const MAX_HINT_CHARS = 2_000;
 const PREVIEW_ROWS = 4;
 
 /** What Claude is told of the task: the same bytes in every call of a job, at most about 3,000 tokens. */
@@ -39,13 +37,6 @@ export async function writeTaskDigest(run: RunContext, task: Task, description: 
     ...(description.trim() === '' ? [] : [fence("from the competition's pages", description.trim(), MAX_PAGE_CHARS)]),
     ...(run.spec.hint === null ? [] : [`A hint of the person whose job this is; follow it within the rules: ${cleanHint(run.spec.hint)}`]),
   ].join('\n');
-}
-
-/** One line: it can open no marker and begin no heading. */
-function cleanHint(hint: string): string {
-  return cleanText(hint.replaceAll('\n', ' '))
-    .replaceAll(/<(\/?)data/gi, '<$1 data')
-    .slice(0, MAX_HINT_CHARS);
 }
 
 function describePackages({ versions }: RunContext): string {

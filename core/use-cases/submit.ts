@@ -1,6 +1,7 @@
 import type { JobOptions } from '../job.ts';
 import type { InsertOutcome, JobStore } from '../ports.ts';
 import type { RequestLimits } from '../requests.ts';
+import { checkBody, refuseBody } from '../check-body.ts';
 import { AgentError, callerError, unavailable } from '../errors.ts';
 import { EVENT_TYPES, eventSource } from '../events.ts';
 import { OUTBOX_LEASE_MS } from './relay.ts';
@@ -83,25 +84,12 @@ function acceptOutcome(outcome: Exclude<InsertOutcome, { kind: 'name-taken' }>, 
 
 /** Validates a body: the parsed request, the competition's slug and the frozen options. Throws AgentError. */
 export function readRequest(body: unknown, limits: RequestLimits): { request: RunRequest; slug: string; options: JobOptions } {
-  const parsed = RunRequest.safeParse(body);
-  if (!parsed.success) {
-    const details = parsed.error.issues.slice(0, 20).map((issue) => ({
-      pointer: `/${issue.path.map(String).join('/')}`,
-      message: issue.message.slice(0, 300),
-    }));
-    throw callerError('invalid-body', 422, describeDetails('The request body is wrong', details), details);
-  }
-  const competition = parseCompetitionUrl(parsed.data.kaggle_url);
+  const request = checkBody(RunRequest, body);
+  const competition = parseCompetitionUrl(request.kaggle_url);
   if (!competition.ok) throw callerError('invalid-url', 400, competition.message);
-  const resolved = resolveOptions(parsed.data, limits);
-  if ('violations' in resolved) {
-    throw callerError('invalid-body', 422, describeDetails('The request is out of bounds', resolved.violations), resolved.violations);
-  }
-  return { request: parsed.data, slug: competition.slug, options: resolved.options };
-}
-
-function describeDetails(head: string, details: readonly { pointer: string; message: string }[]): string {
-  return `${head}: ${details.map((detail) => `${detail.pointer} ${detail.message}`).join('; ')}`.slice(0, 1000);
+  const resolved = resolveOptions(request, limits);
+  if ('violations' in resolved) throw refuseBody('The request is out of bounds', resolved.violations);
+  return { request, slug: competition.slug, options: resolved.options };
 }
 
 /** True for the 422 of a reused key: event doors answer 204 for it, since the first request wins. */

@@ -2,11 +2,13 @@ import { z } from 'zod';
 import type { AnswerDoc, RouteDoc } from './route-docs.ts';
 import * as responses from '#core/responses.ts';
 import { ROUTE_DOCS } from './route-docs.ts';
-import { RunRequest } from '#core/requests.ts';
+import { InstructRequest, RunRequest } from '#core/requests.ts';
 
 type Json = Record<string, unknown>;
 
-const NAMED: readonly z.ZodType[] = [RunRequest, ...Object.values(responses)].filter((value) => value instanceof z.ZodType);
+const NAMED: readonly z.ZodType[] = [RunRequest, InstructRequest, ...Object.values(responses)].filter(
+  (value) => value instanceof z.ZodType,
+);
 
 /** The OpenAPI 3.1 document of the public interface, made from the zod schemas over the table of routes. Deterministic. */
 export function buildOpenApi(): Json {

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import { DeadLettersQuery, JobsQuery, LogsQuery, StatusQuery, SubmissionQuery } from './queries.ts';
-import { RunRequest } from '#core/requests.ts';
+import { InstructRequest, RunRequest } from '#core/requests.ts';
 import {
   CancelAccepted,
   DeadLetterList,
   HealthView,
   HistoryLine,
+  InstructAccepted,
   JobListView,
   JobView,
   LogsView,
@@ -83,6 +84,17 @@ const JOBS: readonly RouteDoc[] = [
     summary: 'Cancel a job that is not final. A pending one ends at once, a running one when its attempt has stopped.',
     answers: [json(200, 'Cancelled, or being cancelled.', CancelAccepted)],
     problems: [400, 404, 503],
+  },
+  {
+    method: 'post',
+    path: '/jobs/:id/instructions',
+    id: 'instructJob',
+    tag: 'jobs',
+    summary:
+      'Tell a job that is not final something: words for Claude, an idea to try first, what never to try, or to finish with the best so far.',
+    body: { schema: InstructRequest, mediaTypes: ['application/json'], required: true },
+    answers: [json(202, 'Stored; the agent hears it within seconds, or when the job starts.', InstructAccepted)],
+    problems: [400, 404, 409, 413, 415, 422, 503],
   },
   {
     method: 'get',

@@ -1,11 +1,12 @@
 import type { Express } from 'express';
+import type { ArtifactStore } from '#core/ports.ts';
 import type { Job } from '#core/job.ts';
 import type { RelayDependencies } from '#core/use-cases/relay.ts';
 import type { SubmitDependencies } from '#core/use-cases/submit.ts';
 import type { Announcer } from './announcer.ts';
 import type { PlainEvent } from '#core/events.ts';
 import type { HttpOptions, RequestContext, Route } from '../http/app.ts';
-import type { CancelAccepted, RunAccepted } from '#core/responses.ts';
+import type { CancelAccepted, InstructAccepted, RunAccepted } from '#core/responses.ts';
 import { createAnnouncer } from './announcer.ts';
 import { applySubmitEvents } from './events.ts';
 import { buildLinks } from '../http/job-view.ts';
@@ -15,16 +16,21 @@ import { createHttpApp, sendJson } from '../http/app.ts';
 import { handleEvents } from '../http/event-door.ts';
 import { assertStorable, hasBody, readJsonBody } from '../http/body.ts';
 import { isTenantName } from '../http/auth.ts';
+import { checkBody } from '#core/check-body.ts';
+import { instructJob } from '#core/use-cases/instruct.ts';
+import { InstructRequest, readInstruction } from '#core/requests.ts';
 import { parseJobId } from '../http/job-access.ts';
 import { submitJob } from '#core/use-cases/submit.ts';
 
 export interface SubmitAppDependencies extends SubmitDependencies, RelayDependencies {
   readonly http: HttpOptions;
+  /** Called when somebody instructs a job: submit needs storage for nothing else, and starts without it. */
+  readonly openArtifacts: () => Promise<Pick<ArtifactStore, 'createObject' | 'listObjects'>>;
 }
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
-/** `POST /run`, `DELETE /jobs/{id}`, `POST /events`: takes requests into the ledger and says so at once. */
+/** `POST /run`, `DELETE /jobs/{id}`, `POST /jobs/{id}/instructions`, `POST /events`: takes requests into the ledger and says so at once. */
 export function createSubmitApp(deps: SubmitAppDependencies): Express {
   return createHttpApp(deps.http, createSubmitRoutes(deps));
 }
@@ -35,6 +41,7 @@ export function createSubmitRoutes(deps: SubmitAppDependencies): Route[] {
   return [
     { method: 'post', path: '/run', access: 'tenant', handle: (context) => run(deps, announcer, context) },
     { method: 'delete', path: '/jobs/:id', access: 'tenant', handle: (context, param) => cancel(deps, announcer, context, param('id')) },
+    { method: 'post', path: '/jobs/:id/instructions', access: 'tenant', handle: (context, param) => instruct(deps, context, param('id')) },
     {
       method: 'post',
       path: '/events',
@@ -108,4 +115,13 @@ async function cancel(deps: SubmitAppDependencies, announcer: Announcer, { res, 
   deps.http.lifecycle.track(announcer.relayDue());
   const message = ended ? 'Job cancelled' : 'Job is being cancelled: it ends when its attempt has stopped';
   sendJson(res, 200, { message, job_id: job.id, status: job.state, ended } satisfies CancelAccepted);
+}
+
+async function instruct(deps: SubmitAppDependencies, { req, res, tenant }: RequestContext, idText: string): Promise<void> {
+  const jobId = parseJobId(idText);
+  const instruction = readInstruction(checkBody(InstructRequest, await readJsonBody(req)));
+  const { store, clock } = deps;
+  const { job, seq } = await instructJob({ store, clock, artifacts: await deps.openArtifacts() }, { tenant, jobId, instruction });
+  const message = job.state === 'running' ? 'The agent hears it within seconds' : 'The agent hears it when the job runs';
+  sendJson(res, 202, { message, job_id: job.id, status: job.state, seq } satisfies InstructAccepted);
 }

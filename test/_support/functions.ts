@@ -84,6 +84,7 @@ export async function startFunctions(t: ExecutionContext, options: TestFunctions
     newId: uuidv7,
     hash: sha256Hex,
     limits: DEFAULT_LIMITS,
+    openArtifacts: async () => artifacts,
     maxStreamMs: options.maxStreamMs ?? 60_000,
     feedIntervalMs: FEED_INTERVAL_MS,
     followIntervalMs: 20,

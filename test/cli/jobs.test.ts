@@ -66,6 +66,19 @@ test.serial('a wait that is too short ends with 8 and says how to go on; Ctrl-C 
   t.regex(end.stderr, /Detached; the job goes on\./);
   t.is((await readStatus(url, id)).status, 'running');
 
+  const told = await runCli(t, url, 'instruct', id, 'the', 'dates', 'matter', '-o', 'json');
+  t.is(told.code, 0, told.stderr);
+  t.like(JSON.parse(told.stdout), { job_id: id, status: 'running', seq: 1 });
+  t.is((await runCli(t, url, 'instruct', id, '--never', 'neural nets')).stdout, `${id}\n`);
+  for (const [args, message] of [
+    [[], /one thing at a time: .*nothing was given/],
+    [['words', '--finish'], /words and --finish were given/],
+  ] as const) {
+    const wrong = await runCli(t, url, 'instruct', id, ...args);
+    t.is(wrong.code, 2);
+    t.regex(wrong.stderr, message);
+  }
+
   const cancelled = await runCli(t, url, 'cancel', id);
   t.is(cancelled.code, 0, cancelled.stderr);
   t.is(cancelled.stdout, `${id}\n`);
@@ -74,6 +87,9 @@ test.serial('a wait that is too short ends with 8 and says how to go on; Ctrl-C 
   const again = await runCli(t, url, 'cancel', id);
   t.is(again.code, 6);
   t.regex(again.stderr, /^kn-kaggle: Job cannot be cancelled in status: cancelled/);
+  const late = await runCli(t, url, 'instruct', id, '--finish');
+  t.is(late.code, 6);
+  t.regex(late.stderr, /^kn-kaggle: Job cannot be instructed in status: cancelled/);
 });
 
 test.serial('list and describe show jobs as a table, as JSON, or by name; an unknown job is 5', async (t) => {

@@ -36,7 +36,20 @@ for (const [name, args, message] of USAGE_ERRORS) {
 test('--help and --version go to stdout and end with 0', async (t) => {
   const help = await runCli(t, NOBODY, '--help');
   t.is(help.code, 0);
-  for (const verb of ['submit', 'list', 'describe', 'watch', 'logs', 'result', 'cancel', 'demo', 'solve', 'reproduce', 'doctor'])
+  for (const verb of [
+    'submit',
+    'list',
+    'describe',
+    'watch',
+    'logs',
+    'result',
+    'instruct',
+    'cancel',
+    'demo',
+    'solve',
+    'reproduce',
+    'doctor',
+  ])
     t.regex(help.stdout, new RegExp(`^ {2}${verb}`, 'm'));
   t.is((await runCli(t, NOBODY, 'submit', '--help')).code, 0);
   t.regex((await runCli(t, NOBODY, '--version')).stdout, /^\d+\.\d+\.\d+\n$/);

@@ -11,6 +11,7 @@ export interface Guard {
 }
 
 const BLOCKS = 'test/agent/claude/blocks.test.ts';
+const STEERING = 'test/agent/claude/steering.test.ts';
 const EXPLORE = 'test/agent/claude/explore.test.ts';
 const LEDGER = 'test/agent/budget/ledger.test.ts';
 const CALLS = 'test/agent/budget/paid-call.test.ts';
@@ -204,6 +205,38 @@ export const GUARDS: readonly Guard[] = [
     title: 'is dropped when they lead to nothing',
   },
   {
+    name: 'what a person does not want is not taken',
+    file: 'agent/phases/explore.ts',
+    find: "if (isVetoed(idea, vetoes)) return 'you do not want it';",
+    replace: '',
+    test: STEERING,
+    title: 'what is vetoed is never tried',
+  },
+  {
+    name: 'a later attempt hears words at the same places',
+    file: 'agent/steering.ts',
+    find: '!replays || beforeCall <= nextCall',
+    replace: 'nextCall > 0 || beforeCall <= 0',
+    test: STEERING,
+    title: 'hears the same words at the same places',
+  },
+  {
+    name: 'new words wait until stored answers are used up',
+    file: 'agent/steering.ts',
+    find: 'if (replays) return taken;',
+    replace: '',
+    test: STEERING,
+    title: 'hears the same words at the same places',
+  },
+  {
+    name: 'told to finish, nothing trains any more',
+    file: 'agent/steering.ts',
+    find: '    deadline.endWork();\n',
+    replace: '',
+    test: STEERING,
+    title: 'told to finish, it ends with the best so far',
+  },
+  {
     name: 'blocks are measured once',
     file: 'agent/phases/ablate-program.ts',
     find: ' || ablated.has(parent.graded.number)',
@@ -254,8 +287,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'the finalization reserve',
     file: 'agent/deadline.ts',
-    find: 'workS: () => remainingS() - reserveS(),',
-    replace: 'workS: () => remainingS(),',
+    find: ': remainingS() - reserveS()),',
+    replace: ': remainingS()),',
     test: 'test/agent/time-limit.test.ts',
     title: 'a program that would end inside the finalization reserve is given up',
   },

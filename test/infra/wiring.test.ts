@@ -144,7 +144,7 @@ test('every function understands the settings that its Service gives it', async 
   const keyFile = join(dir, 'key');
   await writeFile(keyFile, 'a-plane-key');
   const needs: Readonly<Record<string, readonly ('storageUrl' | 'intakeUrl' | 'launcherUrl' | 'planeKey' | 'agentImage')[]>> = {
-    submit: ['intakeUrl'],
+    submit: ['storageUrl', 'intakeUrl'],
     status: ['storageUrl'],
     result: ['storageUrl'],
     'job-launcher': ['storageUrl', 'intakeUrl', 'planeKey', 'agentImage'],
@@ -195,7 +195,10 @@ test('the gateway hands no events on: inside they would need no key', (t) => {
   const [route] = ofKind('HTTPRoute', installations.get('component-gateway.yaml'));
   const { rules } = Route.parse(route).spec;
   const posts = rules.flatMap(({ matches }) => matches.filter(({ method }) => method === 'POST'));
-  t.deepEqual(posts, [{ method: 'POST', path: { type: 'Exact', value: '/run' } }]);
+  t.deepEqual(posts, [
+    { method: 'POST', path: { type: 'Exact', value: '/run' } },
+    { method: 'POST', path: { type: 'PathPrefix', value: '/jobs' } },
+  ]);
   t.true(rules.every(({ matches }) => matches.every(({ method }) => method !== undefined)));
   const hosts = rules.flatMap(({ filters }) => filters.map(({ urlRewrite }) => urlRewrite.hostname));
   t.deepEqual(

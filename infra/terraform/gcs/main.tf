@@ -48,7 +48,7 @@ locals {
   principals = "principal://iam.googleapis.com/projects/${var.project_number}/locations/global/workloadIdentityPools/${var.project_id}.svc.id.goog/subject/ns"
   readers    = ["plane/sa/status", "plane/sa/result"]
   # Objects are made under names that must not exist yet, and read back. No right to delete or replace.
-  creators = ["runs/sa/attempt", "plane/sa/job-launcher", "plane/sa/collector"]
+  creators = ["runs/sa/attempt", "plane/sa/submit", "plane/sa/job-launcher", "plane/sa/collector"]
   # The reconciler records as the collector does, and deletes what is older than the retention.
   owners = ["plane/sa/reconciler"]
 }
