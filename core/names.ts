@@ -14,7 +14,7 @@ export function buildJobName(slug: string, jobId: string, attempt: number): stri
   return attempt <= 1 ? base : `${base}-a${attempt}`;
 }
 
-/** Keys of everything that one job keeps in object storage. All objects are create-only. */
+/** Keys of everything that is kept in object storage: of one job, and what a tenant's jobs learn from each other. All objects are create-only. */
 export const keys = {
   attemptPrefix: (jobId: string, attempt: number) => `jobs/${jobId}/a${attempt}/`,
   claim: (jobId: string, attempt: number) => `jobs/${jobId}/a${attempt}/claim`,
@@ -35,6 +35,11 @@ export const keys = {
   reply: (jobId: string, attempt: number, call: number) => `jobs/${jobId}/claude/a${attempt}-${padSeq(call)}.json`,
   instructionPrefix: (jobId: string) => `jobs/${jobId}/instructions/`,
   instruction: (jobId: string, seq: number) => `jobs/${jobId}/instructions/${padSeq(seq)}`,
+  lessonPrefix: (tenant: string) => `knowledge/${tenant}/lessons/`,
+  lesson: (tenant: string, id: string) => `knowledge/${tenant}/lessons/${id}`,
+  outcomePrefix: (tenant: string) => `knowledge/${tenant}/outcomes/`,
+  outcome: (tenant: string, lesson: string, jobId: string, helped: boolean) =>
+    `knowledge/${tenant}/outcomes/${lesson}/${jobId}-${helped ? 'helped' : 'no'}`,
   result: (jobId: string, attempt: number, name: string) => `results/${jobId}/a${attempt}/${name}`,
 } as const;
 

@@ -17,6 +17,10 @@ export type StateObject = z.infer<typeof StateObject>;
 export const BlockEffect = z.object({ block: z.string(), gains: z.array(z.number()), failure: z.string().nullable() });
 export type BlockEffect = z.infer<typeof BlockEffect>;
 
+/** A lesson of an earlier job that this one was told, with what jobs before had made of it. */
+export const ToldLesson = z.object({ id: z.string(), claim: z.string(), scope: z.string(), helped: z.int(), tried: z.int() });
+export type ToldLesson = z.infer<typeof ToldLesson>;
+
 /** What an entry says; `elapsedS` = seconds of the attempt's own clock. Reservations are written before anything is spent. */
 export const JournalFact = z.discriminatedUnion('type', [
   z.object({
@@ -70,6 +74,8 @@ export const JournalFact = z.discriminatedUnion('type', [
   }),
   /** What the blocks of a solution's program are worth: measured once, so that a later attempt need not run them again. */
   z.object({ type: z.literal('ablated'), solution: z.int(), effects: z.array(BlockEffect) }),
+  /** The lessons that the job was told, chosen once. */
+  z.object({ type: z.literal('lessons-told'), lessons: z.array(ToldLesson) }),
   /** What a person told the job, and the number of the question that came after it. */
   z.object({ type: z.literal('instructed'), seq: z.int().positive(), beforeCall: z.int().positive(), instruction: Instruction }),
   z.object({ type: z.literal('note'), text: z.string() }),

@@ -1,6 +1,6 @@
 import type { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
 import type { SolutionReport } from '#core/report.ts';
-import type { BlockEffect, DataFile, JournalEntry, StateObject } from './entries.ts';
+import type { BlockEffect, DataFile, JournalEntry, StateObject, ToldLesson } from './entries.ts';
 
 /** The task as it was fixed once; later attempts use it unchanged. */
 export interface FixedTask {
@@ -54,6 +54,8 @@ export interface JournalState {
   readonly replies: ReadonlyMap<number, StoredReply>;
   /** What blocks are worth, by the number of the solution. */
   readonly effects: ReadonlyMap<number, readonly BlockEffect[]>;
+  /** Lessons that the job was told; null = none were chosen yet. */
+  readonly lessons: readonly ToldLesson[] | null;
   /** What people told the job, in their order. */
   readonly instructions: readonly Instructed[];
   readonly spentUsd: number;
@@ -71,6 +73,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const replies = new Map<number, StoredReply>();
   const effects = new Map<number, readonly BlockEffect[]>();
   const instructions: Instructed[] = [];
+  let lessons: readonly ToldLesson[] | null = null;
   let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
@@ -95,6 +98,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       open.delete(fact.report.number);
     } else if (fact.type === 'replied') {
       replies.set(fact.call, fact);
+    } else if (fact.type === 'lessons-told') {
+      ({ lessons } = fact);
     } else if (fact.type === 'instructed') {
       instructions.push(fact);
     } else if (fact.type === 'ablated') {
@@ -110,5 +115,5 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, instructions, spentUsd, usedSeconds };
+  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, lessons, instructions, spentUsd, usedSeconds };
 }

@@ -1,4 +1,5 @@
 import type { RunContext, Task } from '../context.ts';
+import type { ToldLesson } from '../journal/entries.ts';
 import type { Asker } from '../roles/ask.ts';
 import type { Search } from '../search/search.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
@@ -30,6 +31,9 @@ export interface Explored {
   /** Words of the person whose job this is, and what is not to be tried. */
   readonly said: string[];
   readonly vetoes: string[];
+  /** What it was told of earlier jobs, and how many lessons it asked for itself. */
+  readonly lessons: readonly ToldLesson[];
+  learned: number;
   /** Programs of earlier attempts that this one has not come to yet: it goes the same way again, by the stored answers. */
   readonly hidden: Set<number>;
   /** The best that it has come to. */

@@ -12,6 +12,7 @@ import { openLedger } from '../budget/ledger.ts';
 import { ablateProgram, chooseAblated } from './ablate-program.ts';
 import { isSuspectOrUnprobed, leftS, tellSoFar } from './exploration.ts';
 import { followIdea } from './follow-idea.ts';
+import { recallLessons, tellLessons } from './learn.ts';
 import { createAsker } from '../roles/ask.ts';
 import type { Asker } from '../roles/ask.ts';
 import { fence } from '../roles/fence.ts';
@@ -58,7 +59,9 @@ export async function explore(run: RunContext, task: Task, search: Search): Prom
 }
 
 async function begin(run: RunContext, task: Task, search: Search, ledger: BudgetLedger): Promise<Explored> {
-  const system = [RULES, await writeTaskDigest(run, task, task.description)];
+  const lessons = await recallLessons(run, task);
+  const digest = [await writeTaskDigest(run, task, task.description), tellLessons(lessons)].filter((part) => part !== '');
+  const system = [RULES, digest.join('\n')];
   const asker = createAsker(run, ledger, system, {
     signal: run.signal,
     leftS: () => leftS(run),
@@ -74,6 +77,8 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
     families: new Set(),
     ablated: new Set(),
     findings: new Map(),
+    lessons,
+    learned: 0,
     said: [],
     vetoes: [],
     hidden,

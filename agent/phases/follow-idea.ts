@@ -10,6 +10,7 @@ import { askDebugger, askEngineer } from '../roles/questions.ts';
 import { choosePair, chooseParent } from '../search/choose-parents.ts';
 import { cleanTitle, isSuspectOrUnprobed, leftS, tellSoFar } from './exploration.ts';
 import { isImprovement } from '../search/scoreboard.ts';
+import { learnFrom, noteOutcome } from './learn.ts';
 import { normalise } from '../search/todo-list.ts';
 import { reviewProgram } from './review-program.ts';
 import { tryProgram } from '../search/try-program.ts';
@@ -29,7 +30,7 @@ export async function followIdea(run: RunContext, task: Task, search: Search, ex
   const base = question.kinds.includes('patch') ? (parents[0]?.code ?? null) : null;
   const first = readWritten(answered, base);
   if (typeof first === 'string') return giveUp(run, explored, item, first);
-  return tryAndMend(run, task, search, explored, { item, first, parents: parents.map(({ graded }) => graded.number) });
+  return tryAndMend(run, task, search, explored, { item, first, parents });
 }
 
 /** Runs a program, and what the debugger makes of it, until one is graded or there is no sense in going on. */
@@ -38,15 +39,15 @@ async function tryAndMend(
   task: Task,
   search: Search,
   explored: Explored,
-  { item, first, parents }: { readonly item: TodoItem; readonly first: Written; readonly parents: readonly number[] },
+  { item, first, parents }: { readonly item: TodoItem; readonly first: Written; readonly parents: readonly Parent[] },
 ): Promise<string | null> {
   let written = first;
   let failureBefore = '';
   for (let repairs = 0; ; repairs += 1) {
     explored.programs += 1;
-    const outcome = await tryProgram(run, task, search, { ...written, parents });
+    const outcome = await tryProgram(run, task, search, { ...written, parents: parents.map(({ graded }) => graded.number) });
     explored.hidden.delete(outcome.kind === 'graded' ? outcome.graded.number : outcome.number);
-    if (outcome.kind === 'graded') return count(run, task, search, explored, { item, graded: outcome.graded, code: written.code });
+    if (outcome.kind === 'graded') return count(run, task, search, explored, { item, parents, graded: outcome.graded, code: written.code });
     const failure = outcome.failure.replaceAll(/\d+/g, '#');
     if (repairs >= MOST_REPAIRS || failure === failureBefore || leftS(run) <= 0) return giveUp(run, explored, item, 'it kept failing');
     failureBefore = failure;
@@ -72,21 +73,29 @@ async function chooseParents(
   return parent === null ? [] : [parent];
 }
 
-/** Whether an idea made something better; a program that did is read by the reviewer. A text = why the whole search ends. */
+/** Whether an idea made something better; a program that did is read by the reviewer, and what the change taught is kept for later jobs. A text = why the whole search ends. */
 async function count(
   run: RunContext,
   task: Task,
   search: Search,
   explored: Explored,
-  { item, graded, code }: { readonly item: TodoItem; readonly graded: GradedSolution; readonly code: string },
+  {
+    item,
+    parents,
+    graded,
+    code,
+  }: { readonly item: TodoItem; readonly parents: readonly Parent[]; readonly graded: GradedSolution; readonly code: string },
 ): Promise<string | null> {
   const helped = !isSuspectOrUnprobed(search, graded.number) && isImprovement(task.metric, graded, explored.best);
   endItem(explored, item, { how: helped ? 'helped' : 'did not help', why: '', solution: graded.number });
+  await noteOutcome(run, explored, item.idea.lesson, helped);
   explored.fruitless = helped ? 0 : explored.fruitless + 1;
   if (!helped) return null;
   explored.replannedAt = 0;
   explored.best = graded;
-  return reviewProgram(run, search, explored, { number: graded.number, code });
+  const ended = await reviewProgram(run, search, explored, { number: graded.number, code });
+  const [parent] = parents;
+  return ended !== null || parent === undefined ? ended : learnFrom(run, task, explored, { parent, graded, code });
 }
 
 function giveUp(run: RunContext, explored: Explored, item: TodoItem, why: string): null {

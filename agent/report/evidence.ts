@@ -2,7 +2,7 @@ import type { Expected } from '../evaluate/harness-protocol.ts';
 import type { Leaderboard } from '../phases/submit.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { Reproduction, ReproducedProgram } from './reproduction.ts';
-import type { BlockEffect } from '../journal/entries.ts';
+import type { BlockEffect, ToldLesson } from '../journal/entries.ts';
 import type { Search } from '../search/search.ts';
 import type { SolutionReport } from '#core/report.ts';
 import { arch, cpus } from 'node:os';
@@ -47,6 +47,7 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
     solutions,
     todos: search.todos.map(({ idea, origin, end }) => ({ kind: idea.kind, title: idea.title, hypothesis: idea.hypothesis, origin, end })),
     blocks: listBlockEffects(run),
+    lessons: listToldLessons(run),
     expected,
     leaderboard,
     data: task.data,
@@ -63,6 +64,11 @@ export function writeEvidence(run: RunContext, task: Task, search: Search, { lea
   };
 }
 export type Evidence = ReturnType<typeof writeEvidence>;
+
+/** What Claude was told of earlier jobs. */
+function listToldLessons(run: RunContext): readonly ToldLesson[] {
+  return run.earlier.lessons ?? run.journal.facts().flatMap((fact) => (fact.type === 'lessons-told' ? fact.lessons : []));
+}
 
 /** What blocks of programs are worth, as far as that was measured, in this attempt and those before. */
 function listBlockEffects(run: RunContext): { readonly solution: number; readonly effects: readonly BlockEffect[] }[] {

@@ -2,7 +2,7 @@ import type { Idea } from './replies.ts';
 import type { Parent } from '../search/choose-parents.ts';
 import type { Question } from './ask.ts';
 import { fence } from './fence.ts';
-import { ABLATION_READER, ANALYST, DEBUGGER, DRAFTER, FUSER, IMPROVER, PLANNER, REVIEWER } from './prompts/roles.ts';
+import { ABLATION_READER, ANALYST, DEBUGGER, DRAFTER, FUSER, IMPROVER, LIBRARIAN, PLANNER, REVIEWER } from './prompts/roles.ts';
 
 const PROGRAM_TOKENS = 16_000;
 const PLAN_TOKENS = 4_000;
@@ -61,6 +61,14 @@ export function askDebugger(failure: string, said: string, code: string): Questi
 export function askReviewer(code: string): Question {
   const text = `${REVIEWER}\n\n<program>\n${code}\n</program>`;
   return { role: 'reviewer', strength: 'cheap', text, kinds: ['findings', 'nothing'], maxTokens: SHORT_TOKENS };
+}
+
+/** Asks what a change taught. `gainInErrors`: how many times its own noise it gained. */
+export function askLibrarian(parent: Parent, child: { readonly number: number; readonly code: string }, gainInErrors: number): Question {
+  const gain = `It is better by ${gainInErrors.toFixed(1)} times the noise between folds.`;
+  const after = `The program of solution ${child.number}:\n<program>\n${child.code}\n</program>`;
+  const text = `${LIBRARIAN}\n\n${gain}\n\n${showProgram(parent, ', before the change')}\n\n${after}`;
+  return { role: 'librarian', strength: 'cheap', text, kinds: ['lesson', 'nothing'], maxTokens: SHORT_TOKENS };
 }
 
 /** Asks what follows from what blocks are worth. */

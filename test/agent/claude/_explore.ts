@@ -56,13 +56,16 @@ const CLEAN: Exchange = {
   answer: { kind: 'json', value: { answer: { kind: 'findings', findings: [] } } },
 };
 
+/** So does the librarian. */
+const NO_LESSON: Exchange = { contains: ['You are the librarian'], answer: { kind: 'json', value: NOTHING } };
+
 /** A scripted server; readers of programs are answered without being expected. */
 export async function startServer(
   t: ExecutionContext,
   exchanges: readonly Exchange[] = [],
   options: ServerOptions = {},
 ): Promise<ClaudeServer> {
-  return startClaudeServer(t, exchanges, { besides: [CLEAN], ...options });
+  return startClaudeServer(t, exchanges, { besides: [CLEAN, NO_LESSON], ...options });
 }
 
 /** Runs programs as their text says: `SCORE`, `WITHOUT <block>` with that block left out, or `FAILS`, which prints `said` besides. */

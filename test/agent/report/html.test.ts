@@ -55,6 +55,7 @@ const evidence: Evidence = {
     { kind: 'improve', title: 'mine', hypothesis: '', origin: 'person', end: { how: 'helped', why: '', solution: 2 } },
     { kind: 'improve', title: 'later', hypothesis: '', origin: 'ablation', end: null },
   ],
+  lessons: [{ id: 'a', claim: HOSTILE, scope: 'tables', helped: 1, tried: 2 }],
   blocks: [{ solution: 2, effects: [{ block: 'dates', gains: [0.5, 0.7], failure: null }] }],
   expected: { score: 0.5, low: 0.4, high: 0.6, selection: 0.01, candidates: 2 },
   leaderboard: { public: 0.5, private: null, ref: null },
@@ -90,8 +91,9 @@ test('what Claude wanted to try is told with what came of it, and is not there w
   const html = writeReport(evidence);
   t.regex(html, /mine <span class="soft">improve, wanted by you<\/span>.*>helped \(#2\)</);
   t.regex(html, /later .*by ablation.*not tried: the search ended before/);
+  t.regex(html, /\(for: tables; helped in 1 of 2 later jobs\)/);
   t.regex(html, /Blocks of #2.*&quot;dates&quot;: worth 0\.6 a fold \(noise 0\.1, 2 folds\)/);
-  t.false(writeReport({ ...evidence, todos: [], blocks: [] }).includes('wanted to try'));
+  t.false(writeReport({ ...evidence, todos: [], blocks: [], lessons: [] }).includes('wanted to try'));
 });
 
 test('with one solution there is a table but no chart', (t) => {
