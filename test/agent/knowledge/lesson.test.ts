@@ -47,6 +47,8 @@ test('the nearest and best proven come first; what is far away or did not hold i
     chooseLessons(all, HERE).map(({ id }) => id),
     ['proven', 'plain', 'mixed', 'failed once', 'other metric'],
   );
+  t.deepEqual(chooseLessons([known('failed twice', { tried: 2 })], HERE), []);
+  t.deepEqual(chooseLessons([known('pictures', {}, { hasMedia: true, shape: 'panel', target: 'binary' })], HERE), []);
   t.is(measureDistance(HERE, HERE), 0);
   t.is(rateConfidence({ helped: 0, tried: 0 }), 0.5);
   t.is(
