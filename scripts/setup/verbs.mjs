@@ -129,6 +129,7 @@ export const verbs = {
   'bench-cold': program('bench/cold/main.ts', [npm]),
   'bench-sandbox': program('bench/sandbox.ts', [npm, python]),
   'bench-demos': program('bench/demos.ts', [npm, python]),
+  'record-claude': program('test/claude-server/main.ts', [npm]),
   'bench-idea': program('bench/idea/main.ts', [npm, python]),
   attack: program('test/attack/main.ts', [npm, python]),
   images: buildImages,

@@ -18,6 +18,7 @@ const RUNS_DIR = '/var/run/kaggle-agent';
 const ATTEMPT_DIR = '/etc/kaggle-agent/attempt';
 const KAGGLE_DIR = '/etc/kaggle-agent/kaggle';
 const CLAUDE_DIR = '/etc/kaggle-agent/claude';
+const MODELS_DIR = '/etc/kaggle-agent/models';
 const SOCKET = `${RUNS_DIR}/runner.sock`;
 const RUN_FILES = `${RUNS_DIR}/work`;
 const PYTHON = '/app/.venv/bin/python';
@@ -78,8 +79,9 @@ function buildAgent(spec: JobSpec, settings: JobSettings): V1Container {
       { name: 'runs', mountPath: RUNS_DIR },
       { name: 'agent-tmp', mountPath: '/tmp' },
       { name: 'attempt', mountPath: ATTEMPT_DIR, readOnly: true },
-      ...mountSecret('kaggle', KAGGLE_DIR, pod.kaggleCredentialsSecret),
-      ...mountSecret('claude', CLAUDE_DIR, pod.claudeKeySecret),
+      ...mountReadOnly('kaggle', KAGGLE_DIR, pod.kaggleCredentialsSecret),
+      ...mountReadOnly('claude', CLAUDE_DIR, pod.claudeKeySecret),
+      ...mountReadOnly('models', MODELS_DIR, pod.claudeModelsConfigMap),
     ],
   };
 }
@@ -126,6 +128,8 @@ function buildAgentEnv(pod: PodSettings): V1EnvVar[] {
     ['KAGGLE_AGENT_KAGGLE_API_BASE', pod.kaggleApiBase],
     ['KAGGLE_AGENT_KAGGLE_CREDENTIALS_FILE', pod.kaggleCredentialsSecret === null ? null : `${KAGGLE_DIR}/credentials.json`],
     ['KAGGLE_AGENT_CLAUDE_KEY_FILE', pod.claudeKeySecret === null ? null : `${CLAUDE_DIR}/key`],
+    ['KAGGLE_AGENT_CLAUDE_API_BASE', pod.claudeApiBase],
+    ['KAGGLE_AGENT_MODELS_FILE', pod.claudeModelsConfigMap === null ? null : `${MODELS_DIR}/models.json`],
     ['KAGGLE_AGENT_WORK_DIR', WORK_DIR],
     // The downloaded data lie on the same volume.
     ['KAGGLE_AGENT_STAGING_MIB', String(Math.max(1, Math.floor(pod.scratchMib / 2)))],
@@ -176,6 +180,7 @@ function buildVolumes(pod: PodSettings): V1Volume[] {
     },
     ...secretVolume('kaggle', pod.kaggleCredentialsSecret),
     ...secretVolume('claude', pod.claudeKeySecret),
+    ...(pod.claudeModelsConfigMap === null ? [] : [{ name: 'models', configMap: { name: pod.claudeModelsConfigMap } }]),
   ];
 }
 
@@ -183,6 +188,6 @@ function secretVolume(name: string, secretName: string | null): V1Volume[] {
   return secretName === null ? [] : [{ name, secret: { secretName, defaultMode: SECRET_MODE } }];
 }
 
-function mountSecret(name: string, mountPath: string, secretName: string | null): V1VolumeMount[] {
-  return secretName === null ? [] : [{ name, mountPath, readOnly: true }];
+function mountReadOnly(name: string, mountPath: string, sourceName: string | null): V1VolumeMount[] {
+  return sourceName === null ? [] : [{ name, mountPath, readOnly: true }];
 }

@@ -24,6 +24,10 @@ export const PodSettings = z.strictObject({
   kaggleApiBase: url.nullable().default(null),
   kaggleCredentialsSecret: dnsName.nullable().default(null),
   claudeKeySecret: dnsName.nullable().default(null),
+  /** A gateway that speaks the Messages API; null = Anthropic's own. */
+  claudeApiBase: url.nullable().default(null),
+  /** A ConfigMap whose `models.json` names the models and their prices; null = those that are built in. */
+  claudeModelsConfigMap: dnsName.nullable().default(null),
   runtimeClassName: dnsName.nullable().default(null),
   queueName: dnsName.nullable().default(null),
   priorityClassName: dnsName.nullable().default(null),

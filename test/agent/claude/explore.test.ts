@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { readSegments } from '#agent/journal/journal.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
@@ -176,6 +177,20 @@ test('where there are no two programs nothing can be joined', async (t) => {
   const server = await startServer(t, [{ contains: PLANNING, answer: json(plan('fuse', 'x')), times: 2 }]);
   const { manifest } = await finish(t, await makeExplorer(t, server));
   t.regex(noteOf(manifest), /no further ideas/);
+});
+
+test('an idea that would take longer than there is time is not taken, nor one that waits for it', async (t) => {
+  const made = plan('draft', 'slow', 'after it', 'quick');
+  const [slow, after, quick] = made.answer.ideas;
+  const ideas = [{ ...slow, relative_cost: 1_000 }, { ...after, after: ['slow'] }, quick];
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json({ answer: { kind: 'plan', ideas } }) },
+    { contains: [...DRAFTING, 'quick'], answer: json(program(2)) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  // Each run takes long enough that a thousand times the slowest does not fit.
+  const onCall = (method: string) => (method === 'grade_fold' ? delay(50) : undefined);
+  await finish(t, await makeExplorer(t, server, { onCall, remainingS: 60 }));
 });
 
 test('a family that was drafted is not drafted again', async (t) => {

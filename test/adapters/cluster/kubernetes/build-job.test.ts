@@ -102,6 +102,25 @@ test('the agent has its secrets as files, and its memory grows with a retry afte
   for (const volume of pod.volumes?.filter((each) => each.emptyDir !== undefined) ?? []) t.truthy(volume.emptyDir?.sizeLimit, volume.name);
 });
 
+test('Claude’s key, address and models reach the agent alone', (t) => {
+  const { agent, runner, pod } = build({
+    claudeKeySecret: 'key',
+    claudeApiBase: 'https://gateway.example/claude',
+    claudeModelsConfigMap: 'models',
+  });
+  const env = new Map(agent.env?.map((each) => [each.name, each.value]));
+  t.is(env.get('KAGGLE_AGENT_CLAUDE_KEY_FILE'), '/etc/kaggle-agent/claude/key');
+  t.is(env.get('KAGGLE_AGENT_CLAUDE_API_BASE'), 'https://gateway.example/claude');
+  t.is(env.get('KAGGLE_AGENT_MODELS_FILE'), '/etc/kaggle-agent/models/models.json');
+  t.like(
+    pod.volumes?.find(({ name }) => name === 'models'),
+    { configMap: { name: 'models' } },
+  );
+  t.true(agent.volumeMounts?.some(({ name, readOnly }) => name === 'models' && readOnly === true));
+  t.false(/models|claude|gateway/.test(JSON.stringify([runner.env, runner.volumeMounts])));
+  t.false(build().agent.env?.some(({ name }) => /CLAUDE|MODELS/.test(name)));
+});
+
 test('queue, runtime class, priority, places and trace are set only when they are given', (t) => {
   const plain = build();
   for (const key of ['runtimeClassName', 'priorityClassName', 'imagePullSecrets', 'nodeSelector', 'tolerations'])
