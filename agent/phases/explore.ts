@@ -115,9 +115,10 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
     if (run.steering.isFinishing()) return 'you asked it to finish';
     if (leftS(run) <= 0) return 'its time is over';
     if (explored.programs >= MOST_PROGRAMS) return `${MOST_PROGRAMS} programs are the most`;
-    if (explored.fruitless >= STOP_AFTER) return `${STOP_AFTER} ideas in a row made nothing better`;
     await reconsider(run, task, search, explored);
     const item = explored.todos.next();
+    // What the person wants is tried all the same.
+    if (explored.fruitless >= STOP_AFTER && item?.origin !== 'person') return `${STOP_AFTER} ideas in a row made nothing better`;
     const ended = item === null ? await planAnew(run, task, search, explored) : await tryItem(run, task, search, explored, item);
     if (ended !== null) return ended;
   }
@@ -127,10 +128,10 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
 async function listen(run: RunContext, explored: Explored): Promise<void> {
   await run.steering.poll();
   const { call, isKept } = explored.asker.next();
-  for (const instruction of await run.steering.take(call, isKept)) follow(explored, instruction);
+  for (const instruction of await run.steering.take(call, isKept)) obey(explored, instruction);
 }
 
-function follow({ said, vetoes, todos }: Explored, instruction: Instruction): void {
+function obey({ said, vetoes, todos }: Explored, instruction: Instruction): void {
   if (instruction.kind === 'say') said.push(instruction.text);
   if (instruction.kind === 'never') {
     vetoes.push(instruction.text);

@@ -7,6 +7,9 @@ import { chooseRunsAtOnce } from './start-run.ts';
 
 const MOST_BLOCKS = 6;
 const LEAST_FOLDS = 2;
+/** Without a block a run takes no longer; a little patience besides. */
+const PATIENCE = 1.5;
+const PATIENCE_S = 5;
 /** Of the time that training has left. */
 const SHARE = 0.15;
 
@@ -56,7 +59,7 @@ export async function measureBlocks(
     const failure = await runEach(
       run,
       task,
-      { number: solution, path: program.path, params },
+      { number: solution, path: program.path, params, mostRunS: PATIENCE * foldS + PATIENCE_S },
       task.folds.runs.slice(0, count),
       async (folders, outDir) => {
         const measured = await run.stopwatch.measure('grade', () =>

@@ -19,6 +19,8 @@ export async function runEach(
     readonly path: string;
     readonly params: Readonly<Record<string, unknown>>;
     readonly onOutput?: (chunk: string) => void;
+    /** Seconds that one run may take; absent = the time that is left. */
+    readonly mostRunS?: number;
   },
   folders: readonly RunFolders[],
   take: (folders: RunFolders, outDir: string) => Promise<{ readonly failure: string | null }>,
@@ -38,7 +40,9 @@ export async function runEach(
           run.log.output(`solution ${number} ${each.run_id}`, chunk);
           program.onOutput?.(chunk);
         };
-        const outcome = await run.stopwatch.measure('train', () => startRun(run, task, path, { place, seed: task.seed, onOutput }));
+        const outcome = await run.stopwatch.measure('train', () =>
+          startRun(run, task, path, { place, seed: task.seed, onOutput, timeoutMs: 1000 * (program.mostRunS ?? Infinity) }),
+        );
         throwIfStopped(run.signal);
         run.used.runSeconds += outcome.seconds;
         run.used.peakMemoryMib = Math.max(run.used.peakMemoryMib, outcome.peakMemoryMib);

@@ -175,7 +175,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'ideas that help nothing end the search',
     file: 'agent/phases/explore.ts',
-    find: 'if (explored.fruitless >= STOP_AFTER)',
+    find: "if (explored.fruitless >= STOP_AFTER && item?.origin !== 'person')",
     replace: 'if (explored.fruitless < 0)',
     test: EXPLORE,
     title: 'ideas that help nothing end the search',

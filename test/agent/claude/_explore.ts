@@ -27,9 +27,12 @@ export const MODELS: ModelTable = {
 };
 
 /** A program of Claude's in these tests: the sandbox answers with its score, or fails as it says. Lower is better; the recipes' blend has 2.75. */
-export function program(score: number, change: { readonly title?: string; readonly family?: string; readonly fails?: string } = {}) {
-  const { title = `scores ${score}`, family = `family ${score}`, fails } = change;
-  const code = `# writes scores.csv\nSCORE = ${score}\n${fails === undefined ? '' : `FAILS = "${fails}"\n`}`;
+export function program(
+  score: number,
+  change: { readonly title?: string; readonly family?: string; readonly fails?: string; readonly ends?: 'oom' | 'import' } = {},
+) {
+  const { title = `scores ${score}`, family = `family ${score}`, fails, ends } = change;
+  const code = `# writes scores.csv\nSCORE = ${score}\n${fails === undefined ? '' : `FAILS = "${fails}"\n`}${ends === undefined ? '' : `ENDS = "${ends}"\n`}`;
   return { answer: { kind: 'program', title, hypothesis: 'it helps', family, code } };
 }
 
@@ -79,6 +82,9 @@ async function runWritten(order: SolutionRun, said: string): Promise<RunOutcome 
     return { exitClass: 'crashed', exitCode: 1, seconds: 0.01, peakMemoryMib: 1, tail: `KeyError: ${off[0]}`, frame: null };
   const failure = /^FAILS = "(.*)"$/m.exec(text)?.[1];
   const outcome = { exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
+  const end = /^ENDS = "(.*)"$/m.exec(text)?.[1];
+  if (end === 'oom' || end === 'import')
+    return { ...outcome, exitClass: end, exitCode: 1, tail: end === 'oom' ? '' : "ModuleNotFoundError: No module named 'torhc'" };
   if (failure !== undefined) {
     order.onOutput(`${said}\nTraceback: ${failure}\n`);
     return { ...outcome, exitClass: 'crashed', exitCode: 1, tail: `Traceback: ${failure}` };

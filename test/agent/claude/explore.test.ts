@@ -179,6 +179,39 @@ test('where there are no two programs nothing can be joined', async (t) => {
   t.regex(noteOf(manifest), /no further ideas/);
 });
 
+test('hardware: a program that ran out of memory is asked for again with less, and one that does so twice is given up', async (t) => {
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'large', 'larger')) },
+    { contains: [...DRAFTING, 'large'], answer: json(program(2, { ends: 'oom' })) },
+    { contains: [...MENDING, 'ran out of memory'], answer: json(program(2.1, { title: 'Smaller' })) },
+    { contains: [...DRAFTING, 'larger'], answer: json(program(1, { ends: 'oom' })) },
+    { contains: [...MENDING, 'ran out of memory'], answer: json(program(1.1, { ends: 'oom' })) },
+    { contains: [...PLANNING, 'draft "larger": failed: it kept failing', 'ran out of memory'], answer: json(NOTHING) },
+    { contains: PLANNING, answer: json(NOTHING) },
+  ]);
+  const { entries } = await finish(t, await makeExplorer(t, server));
+  t.deepEqual(
+    listSolutions(entries)
+      .slice(3, 7)
+      .map((line) => line.split(' ')[2]),
+    ['failed:', 'valid:', 'failed:', 'failed:'],
+  );
+});
+
+test('dependencies: a package that is not here is not installed; the debugger is told so, and what there is', async (t) => {
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'nets')) },
+    { contains: DRAFTING, answer: json(program(2, { ends: 'import' })) },
+    {
+      contains: [...MENDING, 'needs a package that is not here', "No module named 'torhc'"],
+      answer: json(program(2.1, { title: 'Without' })),
+    },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  await finish(t, await makeExplorer(t, server));
+  for (const { body } of server.requests) t.regex(JSON.stringify(body.system), /Nothing can be installed.*Packages: Python 3/s);
+});
+
 test('an idea that would take longer than there is time is not taken, nor one that waits for it', async (t) => {
   const made = plan('draft', 'slow', 'after it', 'quick');
   const [slow, after, quick] = made.answer.ideas;

@@ -67,6 +67,28 @@ test('a person’s words, idea and veto reach Claude: the idea comes first, what
   t.false(listSolutions(entries).some((line) => /neural/i.test(line)));
 });
 
+test('a person’s idea is tried even after six that helped nothing', async (t) => {
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'a', 'b', 'c')) },
+    ...[7, 8, 9].map((score) => ({ contains: DRAFTING, answer: json(program(score)) })),
+    { contains: PLANNING, answer: json(plan('draft', 'd', 'e', 'f')) },
+    ...[7.1, 8.1, 9.1].map((score) => ({ contains: DRAFTING, answer: json(program(score)) })),
+    { contains: ['You are the engineer', 'my own'], answer: json(program(2, { title: 'Mine' })) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const params = await makeExplorer(t, server, {
+    onCall: async (method, given) => {
+      if (method !== 'finish_solution' || (given as { solution: number }).solution !== 8) return;
+      await tell(params.store, params.spec.jobId, 1, { kind: 'try', text: 'my own', why: '' });
+    },
+  });
+  const { entries } = await finish(t, params);
+  t.true(
+    listSolutions(entries).some((line) => line.endsWith('valid: Mine')),
+    listSolutions(entries).join('\n'),
+  );
+});
+
 test('a veto drops what is on the list already, whole words only', async (t) => {
   const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'one', 'stacked trees', 'treeshold')) },
