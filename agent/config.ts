@@ -22,6 +22,7 @@ const Environment = z.object({
   KAGGLE_AGENT_WORK_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_CACHE_DIR: z.string().min(1).optional(),
   KAGGLE_AGENT_FOLDS_AT_ONCE: z.coerce.number().int().min(1).max(64).default(2),
+  KAGGLE_AGENT_WORKERS: z.coerce.number().int().min(1).max(8).default(2),
   KAGGLE_AGENT_STAGING_MIB: z.coerce.number().int().min(1).optional(),
   KAGGLE_AGENT_RUNNER_SOCKET: z.string().min(1).max(100).optional(),
   KAGGLE_AGENT_RUNS_DIR: z.string().min(1).optional(),
@@ -52,6 +53,8 @@ export interface AgentConfig {
   readonly workDir: string;
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
+  /** How many ideas Claude works on at a time. */
+  readonly workers: number;
   /** What the folders of all runs may take together, where a volume has less than its disk; null = half of what is free. */
   readonly stagingMib: number | null;
   readonly podName: string | null;
@@ -87,6 +90,7 @@ export function readAgentConfig(env: Readonly<Record<string, string | undefined>
     workDir: join(home, `${spec.jobId}-a${spec.attempt}`),
     cacheDir: resolve(values.KAGGLE_AGENT_CACHE_DIR ?? join(home, 'cache')),
     foldsAtOnce: values.KAGGLE_AGENT_FOLDS_AT_ONCE,
+    workers: values.KAGGLE_AGENT_WORKERS,
     stagingMib: values.KAGGLE_AGENT_STAGING_MIB ?? null,
     podName: values.KAGGLE_AGENT_POD_NAME ?? values.HOSTNAME ?? null,
     podUid: values.KAGGLE_AGENT_POD_UID ?? null,

@@ -49,6 +49,8 @@ export interface RunContext {
   /** Downloaded data, kept between attempts and jobs of one machine. */
   readonly cacheDir: string;
   readonly threads: number;
+  /** How many ideas Claude works on at a time; one program trains at a time all the same. */
+  readonly workers: number;
   /** How many folds run at a time, at most; each gets its share of the threads. */
   readonly foldsAtOnce: number;
   /** Who is asked for ideas and programs; null = built-in recipes only. */

@@ -59,8 +59,8 @@ async function openModel({ claude }: AgentConfig): Promise<RunContext['model']> 
   return { client: createClaude(baseUrl === null ? { apiKey } : { apiKey, baseUrl }), table: models };
 }
 
-function describePlace({ workDir, cacheDir, foldsAtOnce, stagingMib, runner }: AgentConfig) {
-  return { workDir, cacheDir, foldsAtOnce, stagingMib, runsDir: runner?.runsDir ?? null };
+function describePlace({ workDir, cacheDir, foldsAtOnce, workers, stagingMib, runner }: AgentConfig) {
+  return { workDir, cacheDir, foldsAtOnce, workers, stagingMib, runsDir: runner?.runsDir ?? null };
 }
 
 main().then(

@@ -61,6 +61,8 @@ export interface AgentParams {
   readonly stagingMib?: number | null;
   readonly cacheDir: string;
   readonly foldsAtOnce: number;
+  /** How many ideas Claude works on at a time; absent = one. */
+  readonly workers?: number;
   /** Who is asked for ideas and programs; null (or absent) = built-in recipes only. */
   readonly model?: RunContext['model'];
   readonly print: (line: string) => void;
@@ -128,6 +130,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       runsDir: params.runsDir ?? null,
       stagingMib: params.stagingMib ?? null,
       model: params.model ?? null,
+      workers: params.workers ?? 1,
       journal,
       earlier: earlierState,
       steering,

@@ -18,6 +18,7 @@ import { startHarness } from './evaluate/harness-client.ts';
 import { wrapWrites } from './storing.ts';
 
 const FOLDS_AT_ONCE = 2;
+const WORKERS = 2;
 
 /** What to solve, and where. `store` gets everything that a job leaves; `kaggle` may be a folder (`createFolderKaggle`). */
 export interface SolveOptions {
@@ -40,6 +41,8 @@ export interface SolveOptions {
   readonly recipes?: readonly Recipe[];
   /** How many folds run at a time, at most. */
   readonly foldsAtOnce?: number;
+  /** How many ideas Claude works on at a time; absent = two. */
+  readonly workers?: number;
   /** Downloaded data is kept here between calls; null = a temporary folder. */
   readonly cacheDir?: string | null;
   readonly signal: AbortSignal;
@@ -85,6 +88,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       workDir: join(workDir, 'work'),
       cacheDir: options.cacheDir ?? join(workDir, 'cache'),
       foldsAtOnce: options.foldsAtOnce ?? FOLDS_AT_ONCE,
+      workers: options.workers ?? WORKERS,
       model: options.llm?.model ?? null,
       print: options.onLine,
       versions: { node: process.versions.node },

@@ -74,6 +74,8 @@ export const JournalFact = z.discriminatedUnion('type', [
   }),
   /** What the blocks of a solution's program are worth: measured once, so that a later attempt need not run them again. */
   z.object({ type: z.literal('ablated'), solution: z.int(), effects: z.array(BlockEffect) }),
+  /** A change of what several workers share, with its place in their order; one at the same place takes the place of all from there on. */
+  z.object({ type: z.literal('turn'), index: z.int().nonnegative(), event: z.string(), workers: z.int().positive() }),
   /** The lessons that the job was told, chosen once. */
   z.object({ type: z.literal('lessons-told'), lessons: z.array(ToldLesson) }),
   /** What a person told the job, and the number of the question that came after it. */

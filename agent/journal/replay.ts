@@ -54,6 +54,8 @@ export interface JournalState {
   readonly replies: ReadonlyMap<number, StoredReply>;
   /** What blocks are worth, by the number of the solution. */
   readonly effects: ReadonlyMap<number, readonly BlockEffect[]>;
+  /** The order in which workers changed what they share, and how many they were; null = there was one. */
+  readonly order: { readonly turns: readonly string[]; readonly workers: number } | null;
   /** Lessons that the job was told; null = none were chosen yet. */
   readonly lessons: readonly ToldLesson[] | null;
   /** What people told the job, in their order. */
@@ -73,6 +75,8 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const replies = new Map<number, StoredReply>();
   const effects = new Map<number, readonly BlockEffect[]>();
   const instructions: Instructed[] = [];
+  let turns: string[] = [];
+  let workers = 0;
   let lessons: readonly ToldLesson[] | null = null;
   let open = new Set<number>();
   let nextNumber = 1;
@@ -89,6 +93,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       started.clear();
       replies.clear();
       effects.clear();
+      turns = [];
     } else if (fact.type === 'solution-started') {
       started.set(fact.number, fact);
       open.add(fact.number);
@@ -98,6 +103,9 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       open.delete(fact.report.number);
     } else if (fact.type === 'replied') {
       replies.set(fact.call, fact);
+    } else if (fact.type === 'turn') {
+      turns = [...turns.slice(0, fact.index), fact.event];
+      ({ workers } = fact);
     } else if (fact.type === 'lessons-told') {
       ({ lessons } = fact);
     } else if (fact.type === 'instructed') {
@@ -113,7 +121,22 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   }
   // What the last attempt left open died with it: only ended attempts are replayed.
   for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
+  const order = turns.length === 0 ? null : { turns, workers };
   const spentUsd = [...reservations.values()].reduce((sum, reservation) => sum + reservation.usd, 0);
   const usedSeconds = [...elapsedByAttempt.values()].reduce((sum, seconds) => sum + seconds, 0);
-  return { task, finished, nextNumber, started, deaths, reservations, replies, effects, lessons, instructions, spentUsd, usedSeconds };
+  return {
+    task,
+    finished,
+    nextNumber,
+    started,
+    deaths,
+    reservations,
+    replies,
+    effects,
+    order,
+    lessons,
+    instructions,
+    spentUsd,
+    usedSeconds,
+  };
 }

@@ -3,7 +3,7 @@ import type { Explored } from './exploration.ts';
 import type { Search } from '../search/search.ts';
 import type { Parent } from '../search/choose-parents.ts';
 import type { BlockEffect } from '../journal/entries.ts';
-import type { TodoEnd, TodoRules } from '../search/todo-list.ts';
+import type { TodoEnd, TodoItem, TodoRules } from '../search/todo-list.ts';
 import { askAblationReader } from '../roles/questions.ts';
 import { chooseParent } from '../search/choose-parents.ts';
 import { describeEffects, listBlocks, measureBlocks } from '../search/ablate.ts';
@@ -16,31 +16,48 @@ export async function chooseAblated(run: RunContext, task: Task, search: Search,
 }
 
 /**
- * Measures what the blocks of the best program are worth and has the reader say what follows; its ideas go in front of the planner's. The end of
- * the item that asked for it, or a text: why nobody is asked any more.
+ * Measures what the blocks of the best program are worth and has the reader say what follows; its ideas go in front of the planner's. A text = why
+ * nobody is asked any more.
  */
 export async function ablateProgram(
   run: RunContext,
   task: Task,
   search: Search,
   explored: Explored,
-  rules: TodoRules,
-): Promise<TodoEnd | string> {
-  const nothing = (why: string): TodoEnd => ({ how: 'did not help', why, solution: null });
-  const parent = await chooseAblated(run, task, search, explored);
+  { item, makeRules }: { readonly item: TodoItem; readonly makeRules: () => TodoRules },
+): Promise<string | null> {
+  const { asker, todos, workers } = explored;
+  const end = (how: TodoEnd): Promise<null> =>
+    workers.turn(`end:${item.id}`, () => {
+      todos.end(item.id, how);
+      explored.active -= 1;
+      return null;
+    });
+  const nothing = (why: string): Promise<null> => end({ how: 'did not help', why, solution: null });
+  const parent = await workers.turn(`choose:${item.id}`, async () => {
+    const chosen = await chooseAblated(run, task, search, explored);
+    if (chosen !== null) explored.ablated.add(chosen.graded.number);
+    return chosen;
+  });
   if (parent === null) return nothing('there is no program with blocks that were not measured');
-  const { number } = parent.graded;
-  explored.ablated.add(number);
-  const effects = await findEffects(run, task, search, parent);
+  const effects = await workers.train(`train:${item.id}`, () => findEffects(run, task, search, parent));
   if (effects === null) return nothing('no time to run it without its blocks');
   const described = describeEffects(effects);
-  run.log.info(`blocks of solution ${number}: ${described.replaceAll('\n', '; ')}`);
-  const read = await explored.asker.ask(askAblationReader(parent, described));
+  run.log.info(`blocks of solution ${parent.graded.number}: ${described.replaceAll('\n', '; ')}`);
+  const read = await asker.ask(askAblationReader(parent, described));
   if (read.kind === 'closed') return read.reason;
   if (read.kind === 'failed') return nothing(read.reason);
   const ideas = read.answer.kind === 'plan' ? read.answer.ideas.filter(({ kind }) => kind === 'improve') : [];
-  const taken = explored.todos.add(ideas, 'ablation', rules, 'first');
-  return taken === 0 ? nothing('nothing follows from it') : { how: 'helped', why: `${taken} ideas follow from it`, solution: number };
+  return workers.turn(`end:${item.id}`, () => {
+    const taken = todos.add(ideas, 'ablation', makeRules(), 'first');
+    const how: TodoEnd =
+      taken === 0
+        ? { how: 'did not help', why: 'nothing follows from it', solution: null }
+        : { how: 'helped', why: `${taken} ideas follow from it`, solution: parent.graded.number };
+    todos.end(item.id, how);
+    explored.active -= 1;
+    return null;
+  });
 }
 
 /** What an earlier attempt measured, else what is measured now; null = there is no time for it. */

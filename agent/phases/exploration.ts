@@ -4,6 +4,7 @@ import type { Asker } from '../roles/ask.ts';
 import type { Search } from '../search/search.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
 import type { TodoList } from '../search/todo-list.ts';
+import type { Workers } from '../search/workers.ts';
 import { cleanText } from '../log.ts';
 import { findBestTold, writeDigest } from '../roles/digest.ts';
 import { cleanHint, fence } from '../roles/fence.ts';
@@ -22,6 +23,10 @@ const MOST_WISHES = 20;
 export interface Explored {
   readonly asker: Asker;
   readonly todos: TodoList;
+  readonly workers: Workers;
+  /** Items and plans that somebody works on. */
+  active: number;
+  isPlanning: boolean;
   /** Families of drafts that were tried. */
   readonly families: Set<string>;
   /** Solutions whose blocks were measured. */
@@ -36,6 +41,8 @@ export interface Explored {
   learned: number;
   /** Programs of earlier attempts that this one has not come to yet: it goes the same way again, by the stored answers. */
   readonly hidden: Set<number>;
+  /** Programs that are being tried: they are hidden until their item has ended. */
+  readonly trying: Set<number>;
   /** The best that it has come to. */
   best: GradedSolution | null;
   programs: number;

@@ -11,7 +11,7 @@ import { HarnessFailure } from '../harness-port.ts';
 import { openLedger } from '../budget/ledger.ts';
 import { ablateProgram, chooseAblated } from './ablate-program.ts';
 import { isSuspectOrUnprobed, leftS, tellSoFar } from './exploration.ts';
-import { followIdea } from './follow-idea.ts';
+import { prepareIdea } from './follow-idea.ts';
 import { recallLessons, tellLessons } from './learn.ts';
 import { createAsker } from '../roles/ask.ts';
 import type { Asker } from '../roles/ask.ts';
@@ -22,6 +22,7 @@ import { MAX_PAGE_CHARS, writeTaskDigest } from '../roles/task-digest.ts';
 import { listPrograms } from '../search/choose-parents.ts';
 import { compareScores } from '../search/scoreboard.ts';
 import { createTodoList, normalise } from '../search/todo-list.ts';
+import { createWorkers } from '../search/workers.ts';
 
 const MOST_PROGRAMS = 40;
 /** Ideas in a row that made nothing better: then the plan is made anew, then the search ends. */
@@ -62,11 +63,18 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
   const lessons = await recallLessons(run, task);
   const digest = [await writeTaskDigest(run, task, task.description), tellLessons(lessons)].filter((part) => part !== '');
   const system = [RULES, digest.join('\n')];
-  const asker = createAsker(run, ledger, system, {
+  const count = run.earlier.order?.workers ?? run.workers;
+  const workers = createWorkers({
+    count,
+    recorded: run.earlier.order?.turns ?? [],
+    record: async (index, event) => void (await run.journal.append({ type: 'turn', index, event, workers: count })),
+  });
+  const limits = {
     signal: run.signal,
     leftS: () => leftS(run),
     whyNot: () => (run.voice.secondsSinceStored() > MOST_SILENCE_S ? 'storage does not answer: nothing is spent' : null),
-  });
+  };
+  const asker = createAsker(run, ledger, system, limits, count === 1 ? null : workers.follows);
   const generated = [...search.board.reports.values()].filter(({ kind }) => kind === 'generated');
   const hidden = new Set(generated.map(({ number }) => number));
   const known = [...search.board.graded.values()].filter(({ kind, number }) => kind === 'recipe' && !isSuspectOrUnprobed(search, number));
@@ -74,6 +82,10 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
   return {
     asker,
     todos: createTodoList(),
+    workers,
+    active: 0,
+    isPlanning: false,
+    trying: new Set(),
     families: new Set(),
     ablated: new Set(),
     findings: new Map(),
@@ -106,22 +118,52 @@ async function readPages(run: RunContext, task: Task, asker: Asker): Promise<str
   return null;
 }
 
-/** One idea after the other; the reason for which it ended. */
+/** What a worker does next: work that ends with null or with why the whole search ends, wait for another worker, or stop. */
+type Step =
+  | { readonly kind: 'work'; readonly work: () => Promise<string | null> }
+  | { readonly kind: 'rest'; readonly seen: number }
+  | { readonly kind: 'over'; readonly reason: string };
+
+/** One idea after the other, in each worker; the reason for which it ended. */
 async function goOn(run: RunContext, task: Task, search: Search, explored: Explored): Promise<string> {
-  for (;;) {
-    throwIfStopped(run.signal);
-    if (!explored.asker.isReplaying()) explored.hidden.clear();
-    await listen(run, explored);
-    if (run.steering.isFinishing()) return 'you asked it to finish';
-    if (leftS(run) <= 0) return 'its time is over';
-    if (explored.programs >= MOST_PROGRAMS) return `${MOST_PROGRAMS} programs are the most`;
-    await reconsider(run, task, search, explored);
-    const item = explored.todos.next();
-    // What the person wants is tried all the same.
-    if (explored.fruitless >= STOP_AFTER && item?.origin !== 'person') return `${STOP_AFTER} ideas in a row made nothing better`;
-    const ended = item === null ? await planAnew(run, task, search, explored) : await tryItem(run, task, search, explored, item);
-    if (ended !== null) return ended;
+  const { workers } = explored;
+  return workers.run(async () => {
+    for (;;) {
+      const step = await workers.turn('decide', () => decide(run, task, search, explored));
+      if (step.kind === 'over') return step.reason;
+      if (step.kind === 'rest') {
+        // The decision itself was a change.
+        await workers.rest(step.seen + 1);
+        continue;
+      }
+      const ended = await step.work();
+      if (ended !== null) return ended;
+    }
+  });
+}
+
+async function decide(run: RunContext, task: Task, search: Search, explored: Explored): Promise<Step> {
+  throwIfStopped(run.signal);
+  const { asker, hidden, trying, todos, workers } = explored;
+  const over = workers.endedBecause();
+  if (over !== null) return { kind: 'over', reason: over };
+  if (!asker.isReplaying()) for (const number of hidden) if (!trying.has(number)) hidden.delete(number);
+  await listen(run, explored);
+  if (run.steering.isFinishing()) return { kind: 'over', reason: 'you asked it to finish' };
+  if (leftS(run) <= 0) return { kind: 'over', reason: 'its time is over' };
+  if (explored.programs >= MOST_PROGRAMS) return { kind: 'over', reason: `${MOST_PROGRAMS} programs are the most` };
+  await reconsider(run, task, search, explored);
+  const item = todos.next();
+  // What the person wants is tried all the same.
+  if (explored.fruitless >= STOP_AFTER && item?.origin !== 'person') {
+    return { kind: 'over', reason: `${STOP_AFTER} ideas in a row made nothing better` };
   }
+  if (item === null && explored.active > 0 && (explored.isPlanning || explored.emptyPlans > 0))
+    return { kind: 'rest', seen: workers.changes() };
+  explored.active += 1;
+  if (item === null) return { kind: 'work', work: await preparePlan(run, task, search, explored) };
+  todos.take(item.id);
+  return { kind: 'work', work: await prepareItem(run, task, search, explored, item) };
 }
 
 /** Hears what the person told the job since the last idea. */
@@ -161,25 +203,36 @@ async function reconsider(run: RunContext, task: Task, search: Search, explored:
   todos.add([idea], 'rule', { refuse: () => null }, 'first');
 }
 
-/** A text = why the whole search ends. */
-async function tryItem(run: RunContext, task: Task, search: Search, explored: Explored, item: TodoItem): Promise<string | null> {
-  if (item.idea.kind !== 'ablate') return followIdea(run, task, search, explored, item);
-  const end = await ablateProgram(run, task, search, explored, makeRules(run, task, search, explored));
-  if (typeof end === 'string') return end;
-  explored.todos.end(item.id, end);
-  return null;
+async function prepareItem(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  explored: Explored,
+  item: TodoItem,
+): Promise<() => Promise<string | null>> {
+  if (item.idea.kind !== 'ablate') return prepareIdea(run, task, search, explored, item);
+  return () => ablateProgram(run, task, search, explored, { item, makeRules: () => makeRules(run, task, search, explored) });
 }
 
-/** Has the planner fill the list. A text = why nothing will come any more. */
-async function planAnew(run: RunContext, task: Task, search: Search, explored: Explored): Promise<string | null> {
+/** Asks for a plan by what is known now; its ideas join the list when they come. The work gives why nothing will come any more, or null. */
+async function preparePlan(run: RunContext, task: Task, search: Search, explored: Explored): Promise<() => Promise<string | null>> {
+  const { asker, workers, todos } = explored;
+  explored.isPlanning = true;
   run.voice.update({ message: 'Claude is planning' });
   const leftPercent = Math.round((100 * leftS(run)) / run.deadline.limitS);
-  const planned = await explored.asker.ask(askPlanner(leftPercent, await tellSoFar(run, task, search, explored)));
-  if (planned.kind === 'closed') return planned.reason;
-  const ideas = planned.kind === 'answer' && planned.answer.kind === 'plan' ? planned.answer.ideas : [];
-  const taken = explored.todos.add(ideas, 'planner', makeRules(run, task, search, explored));
-  explored.emptyPlans = taken === 0 ? explored.emptyPlans + 1 : 0;
-  return explored.emptyPlans >= MOST_PLANS_WITHOUT_IDEAS ? 'it had no further ideas' : null;
+  const question = askPlanner(leftPercent, await tellSoFar(run, task, search, explored));
+  return async () => {
+    const planned = await asker.ask(question);
+    if (planned.kind === 'closed') return planned.reason;
+    return workers.turn('plan', () => {
+      const ideas = planned.kind === 'answer' && planned.answer.kind === 'plan' ? planned.answer.ideas : [];
+      const taken = todos.add(ideas, 'planner', makeRules(run, task, search, explored));
+      explored.isPlanning = false;
+      explored.active -= 1;
+      explored.emptyPlans = taken === 0 ? explored.emptyPlans + 1 : 0;
+      return explored.emptyPlans >= MOST_PLANS_WITHOUT_IDEAS ? 'it had no further ideas' : null;
+    });
+  };
 }
 
 /**

@@ -15,7 +15,7 @@ export async function reviewProgram(
   run: RunContext,
   search: Search,
   explored: Explored,
-  { number, code }: { readonly number: number; readonly code: string },
+  { item, number, code }: { readonly item: number; readonly number: number; readonly code: string },
 ): Promise<string | null> {
   run.voice.update({ message: `Claude is reading solution ${number}` });
   const read = await explored.asker.ask(askReviewer(code));
@@ -24,7 +24,7 @@ export async function reviewProgram(
   const findings = read.answer.findings.map(
     ({ about, what }) => `${about}: ${cleanText(what.replaceAll('\n', ' ')).slice(0, MOST_FINDING_CHARS)}`,
   );
-  explored.findings.set(number, findings);
+  await explored.workers.turn(`read:${item}`, () => void explored.findings.set(number, findings));
   const checks = findings.map((detail) => ({ name: READER_CHECK, ok: false, weight: 'note' as const, detail }));
   noteChecks(run, search, number, checks);
   return null;

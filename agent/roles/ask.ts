@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ModelRequest } from '#core/language-model.ts';
 import type { RunContext } from '../context.ts';
 import type { CallLimits, CallOutcome } from '../budget/paid-call.ts';
+import type { JournalState, StoredReply } from '../journal/replay.ts';
 import type { BudgetLedger } from '../budget/ledger.ts';
 import type { Answer, AnswerKind } from './replies.ts';
 import { keys } from '#core/names.ts';
@@ -43,28 +44,36 @@ const MOST_STORED_BYTES = 1024 * 1024;
 
 /**
  * An asker whose answers are stored before anybody acts on them: a later attempt that asks the same questions in the same order reads them
- * instead of paying again. `first`: what every question comes after.
+ * instead of paying again. `first`: what every question comes after; `follows`: with several workers, whether they still go an earlier attempt's way.
  */
-export function createAsker(run: RunContext, ledger: BudgetLedger, first: readonly string[], limits: CallLimits): Asker {
+export function createAsker(
+  run: RunContext,
+  ledger: BudgetLedger,
+  first: readonly string[],
+  limits: CallLimits,
+  follows: (() => boolean) | null = null,
+): Asker {
   let system = first;
   let index = 0;
   let isReplaying = run.earlier.replies.size > 0;
+  const kept = sortByQuestion(run.earlier.replies);
   return {
-    isReplaying: () => isReplaying,
-    next: () => ({ call: index + 1, isKept: isReplaying && run.earlier.replies.has(index + 1) }),
+    isReplaying: () => follows?.() ?? isReplaying,
+    next: () => ({ call: index + 1, isKept: follows?.() ?? (isReplaying && run.earlier.replies.has(index + 1)) }),
     tellAll: (text) => {
       system = [...system.slice(0, -1), `${system.at(-1) ?? ''}\n${text}`];
     },
     async ask(question) {
       index += 1;
+      const call = index;
       const request = writeRequest(run, system, question);
       const requestSha256 = hash(JSON.stringify(request));
-      const stored = isReplaying ? await readStored(run, index, requestSha256) : null;
+      const stored = await readStored(run, kept, requestSha256);
       if (stored !== null) return stored;
       // From here on it goes another way than the attempt before.
       isReplaying = false;
       const outcome = await askNow(run, ledger, request, question, limits);
-      if (outcome.kind !== 'closed') await store(run, index, question.role, requestSha256, outcome);
+      if (outcome.kind !== 'closed') await store(run, call, question.role, requestSha256, outcome);
       return outcome;
     },
   };
@@ -130,9 +139,18 @@ function readOutcome(outcome: CallOutcome, kinds: readonly AnswerKind[]): Read {
   return fault === null ? { kind: 'answer', answer } : { kind: 'wrong', fault };
 }
 
-async function readStored(run: RunContext, index: number, requestSha256: string): Promise<Outcome | null> {
-  const known = run.earlier.replies.get(index);
-  if (known === undefined || known.requestSha256 !== requestSha256) return null;
+/** Stored answers by their questions, those of one question in their order: several workers do not ask in the same order again. */
+function sortByQuestion(replies: JournalState['replies']): Map<string, StoredReply[]> {
+  const sorted = new Map<string, StoredReply[]>();
+  for (const [, reply] of [...replies].toSorted(([left], [right]) => left - right)) {
+    sorted.set(reply.requestSha256, [...(sorted.get(reply.requestSha256) ?? []), reply]);
+  }
+  return sorted;
+}
+
+async function readStored(run: RunContext, kept: Map<string, StoredReply[]>, requestSha256: string): Promise<Outcome | null> {
+  const known = kept.get(requestSha256)?.shift();
+  if (known === undefined) return null;
   const bytes = await retryUnavailable(() => run.store.readObject(known.key, MOST_STORED_BYTES));
   if (bytes === null || hash(bytes) !== known.sha256) return null;
   return Outcome.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));

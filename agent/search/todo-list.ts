@@ -17,6 +17,8 @@ export interface TodoItem {
   readonly idea: Pick<Idea, 'kind' | 'title' | 'hypothesis' | 'family' | 'expected_gain' | 'relative_cost' | 'lesson'>;
   readonly origin: TodoOrigin;
   readonly after: readonly number[];
+  /** Somebody tries it now. */
+  readonly isTaken: boolean;
   readonly end: TodoEnd | null;
 }
 
@@ -31,8 +33,10 @@ export interface TodoList {
   items(): readonly TodoItem[];
   /** Puts ideas at the end, or in front of the planner's (`first`). Those that are refused, doubled, or wait for each other are not taken. */
   add(ideas: readonly Idea[], origin: TodoOrigin, rules: TodoRules, place?: 'first' | 'last'): number;
-  /** The next open item whose predecessors led to something; null when there is none. What waits for something that led to nothing is dropped. */
+  /** The next open item that nobody tries, whose predecessors led to something; null when there is none. What waits for something that led to nothing is dropped. */
   next(): TodoItem | null;
+  /** Nobody else gets it any more. */
+  take(id: number): void;
   end(id: number, end: TodoEnd): void;
   /** Drops open items that `choose` picks; how many. */
   drop(why: string, choose: (item: TodoItem) => boolean): number;
@@ -47,7 +51,7 @@ export function createTodoList(): TodoList {
     items = items.map((item) => (item.id === id && item.end === null ? { ...item, end: how } : item));
   };
   const drop = (why: string, choose: (item: TodoItem) => boolean): number => {
-    const chosen = items.filter((item) => item.end === null && choose(item));
+    const chosen = items.filter((item) => item.end === null && !item.isTaken && choose(item));
     for (const { id } of chosen) end(id, { how: 'dropped', why, solution: null });
     return chosen.length;
   };
@@ -55,6 +59,9 @@ export function createTodoList(): TodoList {
     items: () => items,
     end,
     drop,
+    take(id) {
+      items = items.map((item) => (item.id === id ? { ...item, isTaken: true } : item));
+    },
     add(ideas, origin, rules, place = 'last') {
       const open = items.filter((item) => item.end === null);
       const taken: TodoItem[] = [];
@@ -64,7 +71,14 @@ export function createTodoList(): TodoList {
         const after = idea.after.map((name) => findNamed([...items, ...taken], name));
         if (after.some((found) => found === undefined)) continue;
         const id = items.length + taken.length + 1;
-        taken.push({ id, idea, origin, after: after.flatMap((found) => (found === undefined ? [] : [found.id])), end: null });
+        taken.push({
+          id,
+          idea,
+          origin,
+          after: after.flatMap((found) => (found === undefined ? [] : [found.id])),
+          isTaken: false,
+          end: null,
+        });
       }
       items = place === 'first' ? [...taken, ...items] : [...items, ...taken];
       return taken.length;
@@ -74,7 +88,7 @@ export function createTodoList(): TodoList {
         const blocked = drop('what it waits for led to nothing', (item) => item.after.some((id) => isFruitless(items, id)));
         if (blocked === 0) break;
       }
-      const ready = items.filter((item) => item.end === null && item.after.every((id) => hasLed(items, id)));
+      const ready = items.filter((item) => item.end === null && !item.isTaken && item.after.every((id) => hasLed(items, id)));
       return ready.find(({ origin }) => origin === 'person') ?? ready[0] ?? null;
     },
   };
@@ -138,9 +152,9 @@ export function describeTodos(items: readonly TodoItem[], maxChars: number): str
   return lines.join('\n');
 }
 
-function describeTodo({ idea, origin, end }: TodoItem): string {
+function describeTodo({ idea, origin, isTaken, end }: TodoItem): string {
   const from = origin === 'planner' ? '' : `, ${origin === 'person' ? 'wanted by the person' : `by ${origin}`}`;
   const came = end?.solution == null ? '' : ` as #${end.solution}`;
-  const state = end === null ? 'open' : `${end.how}${came}${end.why === '' ? '' : `: ${end.why}`}`;
+  const state = end === null ? (isTaken ? 'being tried' : 'open') : `${end.how}${came}${end.why === '' ? '' : `: ${end.why}`}`;
   return `${idea.kind} "${idea.title.replaceAll('\n', ' ')}"${from}: ${state}`.slice(0, 300);
 }

@@ -20,6 +20,8 @@ export interface WrittenProgram {
   readonly title: string;
   readonly code: string;
   readonly parents: readonly number[];
+  /** Told its number before anything is known of it. */
+  readonly onNumber?: (number: number) => void;
 }
 
 /** What came of it; `said` = the last of what it printed, for a failed one. */
@@ -43,8 +45,9 @@ export async function tryProgram(run: RunContext, task: Task, search: Search, wr
   const sha256 = createHash('sha256').update(written.code).digest('hex');
   const known = [...run.earlier.started.values()].find((started) => started.kind === 'generated' && started.program?.sha256 === sha256);
   const before = known === undefined ? undefined : search.board.reports.get(known.number);
-  if (before !== undefined) return recall(run, task, search, before);
   const number = known?.number ?? nextNumber(run, search);
+  written.onNumber?.(number);
+  if (before !== undefined) return recall(run, task, search, before);
   const { title, code, parents } = written;
   const codeKey = await storeSolutionFile(run, number, 'solution.py', code);
   const draft = await startSolution(

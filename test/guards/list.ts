@@ -12,6 +12,7 @@ export interface Guard {
 
 const BLOCKS = 'test/agent/claude/blocks.test.ts';
 const STEERING = 'test/agent/claude/steering.test.ts';
+const WORKERS = 'test/agent/claude/workers.test.ts';
 const EXPLORE = 'test/agent/claude/explore.test.ts';
 const LEDGER = 'test/agent/budget/ledger.test.ts';
 const CALLS = 'test/agent/budget/paid-call.test.ts';
@@ -110,8 +111,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'an answer belongs to its question',
     file: 'agent/roles/ask.ts',
-    find: 'known.requestSha256 !== requestSha256',
-    replace: "requestSha256 === ''",
+    find: 'kept.get(requestSha256)?.shift()',
+    replace: '[...kept.values()].flat()[0]',
     test: 'test/agent/claude/resume.test.ts',
     title: 'a stored answer is used for its own question',
   },
@@ -259,6 +260,30 @@ export const GUARDS: readonly Guard[] = [
     replace: "if (claim === '' || scope === '') {",
     test: 'test/agent/claude/lessons.test.ts',
     title: 'a lesson that names a column of the competition is not kept',
+  },
+  {
+    name: 'several workers keep the order of the attempt before',
+    file: 'agent/search/turns.ts',
+    find: 'event === recorded[index]',
+    replace: 'event !== undefined',
+    test: 'test/agent/search/turns.test.ts',
+    title: 'come to the same when their order is replayed',
+  },
+  {
+    name: 'an answer keeps the number of its own question',
+    file: 'agent/roles/ask.ts',
+    find: 'await store(run, call, question.role',
+    replace: 'await store(run, index, question.role',
+    test: WORKERS,
+    title: 'comes to the same without a question',
+  },
+  {
+    name: 'one program trains at a time',
+    file: 'agent/search/workers.ts',
+    find: 'const result = before.then(work);',
+    replace: 'const result = Promise.race([before, Promise.resolve()]).then(work);',
+    test: WORKERS,
+    title: 'one trains at a time',
   },
   {
     name: 'blocks are measured once',

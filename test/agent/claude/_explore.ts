@@ -102,7 +102,8 @@ export interface ExploreOptions {
   readonly apiKey?: string;
   readonly harness?: ScriptedOptions;
   /** Each run of a program of Claude's. */
-  readonly onRun?: (order: SolutionRun) => void;
+  readonly onRun?: (order: SolutionRun) => void | Promise<void>;
+  readonly workers?: number;
   /** What programs print that fail. */
   readonly said?: string;
 }
@@ -120,9 +121,10 @@ export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, op
     said = '',
     harness = {},
     onRun,
+    workers = 1,
   } = options;
-  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), (order) => {
-    if (order.program.includes('/programs/')) onRun?.(order);
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    if (order.program.includes('/programs/')) await onRun?.(order);
     return runWritten(order, said);
   });
   return makeAgentParams(dir, store, {
@@ -130,6 +132,7 @@ export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, op
     recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
     sandbox: { ...sandbox, generatedCode: accepted ? { accepted: true } : { accepted: false, reason: 'the self-test failed' } },
     startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, harness),
+    workers,
     model: { client: createClaude({ apiKey, baseUrl: server.url }), table: MODELS },
   });
 }

@@ -98,6 +98,8 @@ test('real programs: an idea that truly helps becomes the best, a bad one never,
     cpuMillis: 2000,
     memoryMib: 2048,
     submitToKaggle: false,
+    // The script is in the order of one.
+    workers: 1,
     llm: { model: { client: createClaude({ apiKey: API_KEY, baseUrl: server.url }), table: MODELS }, budgetUsd: 2 },
     signal: new AbortController().signal,
     onLine: () => undefined,
