@@ -48,13 +48,13 @@ export function createWorkers(options: {
   return {
     async run(work) {
       alive = count;
-      let failure: { readonly error: unknown } | null = null;
+      const failures: unknown[] = [];
       const worker = async (): Promise<void> => {
         try {
           const reason = await work();
           ended ??= reason;
         } catch (error) {
-          failure ??= { error };
+          failures.push(error);
           ended ??= 'another worker failed';
         } finally {
           alive -= 1;
@@ -64,7 +64,7 @@ export function createWorkers(options: {
       };
       await Promise.all(Array.from({ length: count }, worker));
       alive = 1;
-      if (failure !== null) throw (failure as { readonly error: unknown }).error;
+      if (failures.length > 0) throw failures[0];
       return ended ?? 'there was nothing to do';
     },
     endedBecause: () => ended,

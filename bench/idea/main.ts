@@ -22,6 +22,11 @@ const SLUG = 'ames-house-prices';
 const TARGET = 'Sale_Price';
 const Rows = z.array(z.record(z.string(), z.string()));
 type Row = z.infer<typeof Rows>[number];
+const Evidence = z.object({
+  best: z.object({ title: z.string() }),
+  seconds: z.object({ train: z.number(), grade: z.number(), claude: z.number() }).catchall(z.number()),
+  totalSeconds: z.number(),
+});
 
 const NOISE = `import argparse, json
 from pathlib import Path
@@ -43,6 +48,8 @@ interface Pair {
   readonly alone: number;
   readonly withIdea: number;
   readonly best: string;
+  /** What was neither training, grading nor Claude, as a part of the run with the idea. */
+  readonly overhead: number;
 }
 
 async function main(): Promise<number> {
@@ -56,12 +63,16 @@ async function main(): Promise<number> {
   const rows = await readAllRows();
   const idea = await readFile(new URL('program.py', import.meta.url), 'utf8');
   const pairs: Pair[] = [];
-  process.stdout.write('| seed | recipes alone | with the idea | gain | best solution |\n| --- | --- | --- | --- | --- |\n');
+  process.stdout.write(
+    '| seed | recipes alone | with the idea | gain | best solution | own time |\n| --- | --- | --- | --- | --- | --- |\n',
+  );
   for (let seed = 1; seed <= Number(values.seeds); seed += 1) {
     const pair = await comparePair(rows, seed, idea, Number(values['time-limit']));
     pairs.push(pair);
     const gain = pair.alone - pair.withIdea;
-    process.stdout.write(`| ${seed} | ${pair.alone.toFixed(4)} | ${pair.withIdea.toFixed(4)} | ${gain.toFixed(4)} | ${pair.best} |\n`);
+    process.stdout.write(
+      `| ${seed} | ${pair.alone.toFixed(4)} | ${pair.withIdea.toFixed(4)} | ${gain.toFixed(4)} | ${pair.best} | ${(100 * pair.overhead).toFixed(1)} % |\n`,
+    );
   }
   const gains = pairs.map(({ alone, withIdea }) => alone - withIdea);
   const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
@@ -69,7 +80,9 @@ async function main(): Promise<number> {
   process.stdout.write(
     `\npaired gain ${mean.toFixed(4)} ± ${error.toFixed(4)} (${(mean / error).toFixed(1)} standard errors; goal: above 2)\n`,
   );
-  return mean > 2 * error ? 0 : 1;
+  const overhead = Math.max(...pairs.map((pair) => pair.overhead));
+  process.stdout.write(`outside of Claude, training and grading: at most ${(100 * overhead).toFixed(1)} % (goal: 3 %)\n`);
+  return mean > 2 * error && overhead <= 0.03 ? 0 : 1;
 }
 
 /** Every row of the competition with its price: the training rows, and the others with their hidden answers. */
@@ -99,7 +112,12 @@ async function comparePair(rows: readonly Row[], seed: number, idea: string, tim
     answerWith(server, idea);
     const helped = await solve(folder, join(dir, 'helped'), timeLimitS, server.url);
     for (const close of closing) await close();
-    return { alone: score(truth, alone.submission), withIdea: score(truth, helped.submission), best: helped.best };
+    return {
+      alone: score(truth, alone.submission),
+      withIdea: score(truth, helped.submission),
+      best: helped.best,
+      overhead: helped.overhead,
+    };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -138,6 +156,7 @@ function writeCsv(columns: readonly string[], rows: readonly Row[]): string {
 function answerWith(server: ClaudeServer, idea: string): void {
   const program = (title: string, code: string) => ({ answer: { kind: 'program', title, hypothesis: 'it helps', family: title, code } });
   server.answerRest((_, user) => {
+    if (['reviewer', 'librarian'].some((role) => user.includes(`You are the ${role}`))) return { kind: 'json', value: NOTHING };
     const isPlanned = user.includes('meaning') && user.includes('noise');
     if (user.includes('You are the planner')) return { kind: 'json', value: isPlanned ? NOTHING : plan('draft', 'noise', 'meaning') };
     return { kind: 'json', value: user.includes('\nnoise\n') ? program('noise', NOISE) : program('meaning', idea) };
@@ -149,7 +168,7 @@ async function solve(
   storeDir: string,
   timeLimitS: number,
   url: string | null,
-): Promise<{ submission: Map<string, string>; best: string }> {
+): Promise<{ submission: Map<string, string>; best: string; overhead: number }> {
   const store = createDirectoryStore({ root: storeDir, durable: false });
   const { manifest, error } = await solveLocally({
     slug: nameFolder(folder),
@@ -171,9 +190,10 @@ async function solve(
     const key = manifest.files.find((file) => file.name === name)?.key ?? '';
     return Buffer.from((await store.readObject(key, 2 ** 26)) ?? '').toString('utf8');
   };
-  const { best } = z.object({ best: z.object({ title: z.string() }) }).parse(JSON.parse(await readFileOf('evidence.json')));
+  const { best, seconds, totalSeconds } = Evidence.parse(JSON.parse(await readFileOf('evidence.json')));
+  const overhead = 1 - (seconds.train + seconds.grade + seconds.claude) / totalSeconds;
   const rows = Rows.parse(parse(await readFileOf('submission.csv'), { columns: true }));
-  return { submission: new Map(rows.map((row) => [row['Id'] ?? '', row[TARGET] ?? ''])), best: best.title };
+  return { submission: new Map(rows.map((row) => [row['Id'] ?? '', row[TARGET] ?? ''])), best: best.title, overhead };
 }
 
 function score(truth: ReadonlyMap<string, string>, submission: ReadonlyMap<string, string>): number {
