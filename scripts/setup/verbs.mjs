@@ -36,7 +36,14 @@ function program(path, steps, firstArgs = []) {
 }
 
 /** What the agent does with Claude, at a scripted server. Part of all tests. */
-const CLAUDE_TESTS = ['test/agent/claude', 'test/agent/roles', 'test/agent/budget', 'test/adapters/claude'];
+const CLAUDE_TESTS = [
+  'test/agent/claude',
+  'test/agent/search',
+  'test/agent/knowledge',
+  'test/agent/roles',
+  'test/agent/budget',
+  'test/adapters/claude',
+];
 
 const bin = (name) => inProject('node_modules', '.bin', name);
 const pythonFolders = () => ['agent/python', 'scripts', 'examples'].filter((folder) => existsSync(inProject(folder)));

@@ -179,6 +179,23 @@ test('where there are no two programs nothing can be joined', async (t) => {
   t.regex(noteOf(manifest), /no further ideas/);
 });
 
+test('whatever Claude says of the metric, its direction stays, and the better score wins', async (t) => {
+  const opposite = {
+    answer: { kind: 'findings', findings: [{ about: 'contract', what: 'The metric is to be maximised: 9 is better than 2.' }] },
+  };
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'maximise the metric', 'two')) },
+    { contains: DRAFTING, answer: json(program(2)) },
+    { contains: ['You are the reviewer'], answer: json(opposite) },
+    { contains: DRAFTING, answer: json(program(9, { title: 'Higher is better' })) },
+    { contains: [...PLANNING, 'scores 2: 2, the best', 'Higher is better: 9, 7 behind the best'], answer: json(NOTHING) },
+    { contains: PLANNING, answer: json(NOTHING) },
+  ]);
+  const { manifest } = await finish(t, await makeExplorer(t, server));
+  t.like(manifest, { metric: 'rmse', direction: 'minimize' });
+  t.is(manifest.cv?.score, 1.75);
+});
+
 test('hardware: a program that ran out of memory is asked for again with less, and one that does so twice is given up', async (t) => {
   const server = await startServer(t, [
     { contains: PLANNING, answer: json(plan('draft', 'large', 'larger')) },
