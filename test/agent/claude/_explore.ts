@@ -137,6 +137,12 @@ export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, op
   });
 }
 
+/** The attempt after this one, with the same storage and the same everything else. */
+export function nextAttempt(params: AgentParams, again: AgentParams): AgentParams {
+  const spec = { ...params.spec, attempt: params.spec.attempt + 1 };
+  return { ...again, spec, store: params.store, identity: { podUid: 'next', nonce: 'next' }, podName: 'next' };
+}
+
 /** Runs the attempt to its end. */
 export async function finish(t: ExecutionContext, params: AgentParams): Promise<{ manifest: Manifest; entries: readonly JournalEntry[] }> {
   t.is(await runAgent(params), 0);

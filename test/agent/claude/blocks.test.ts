@@ -1,7 +1,7 @@
 import test from 'ava';
 import { runAgent } from '#agent/run.ts';
 import { wrapWrites } from '#agent/storing.ts';
-import { finish, listSolutions, makeExplorer, NOTHING, plan, program, startServer } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, program, startServer } from './_explore.ts';
 
 const PLANNING = ['You are the planner'];
 const DRAFTING = ['You are the engineer. Write a new program'];
@@ -86,14 +86,7 @@ test('an attempt after this one does not measure the blocks again', async (t) =>
   let without = 0;
   const onRun = ({ paramsFile }: { readonly paramsFile: string }): void => void (without += paramsFile === '' ? 0 : 1);
   const again = await makeExplorer(t, server, { onRun });
-  const spec = { ...params.spec, attempt: 2 };
-  const { entries } = await finish(t, {
-    ...again,
-    spec,
-    store: params.store,
-    identity: { podUid: 'next', nonce: 'next' },
-    podName: 'next',
-  });
+  const { entries } = await finish(t, nextAttempt(params, again));
   t.true(listSolutions(entries).includes('4 generated of 3 valid: More dates'), listSolutions(entries).join('\n'));
   t.is(entries.filter(({ fact }) => fact.type === 'ablated').length, 1);
   t.true(without > 0 && without <= 5, `${without} runs: three folds and probes of the new program alone`);

@@ -8,7 +8,7 @@ import { replayJournal } from '#agent/journal/replay.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
-import { finish, listSolutions, makeExplorer, NOTHING, plan, program, startServer } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, program, startServer } from './_explore.ts';
 
 /** The same answer to the same question, always. */
 function answer(user: string): unknown {
@@ -29,12 +29,6 @@ async function startAnswering(t: ExecutionContext): Promise<ClaudeServer> {
   const server = await startServer(t);
   server.answerRest((_, user) => ({ kind: 'json', value: answer(user) }));
   return server;
-}
-
-/** The attempt after this one, with the same storage and the same everything else. */
-function nextAttempt(params: AgentParams, again: AgentParams): AgentParams {
-  const spec = { ...params.spec, attempt: params.spec.attempt + 1 };
-  return { ...again, spec, store: params.store, identity: { podUid: 'next', nonce: 'next' }, podName: 'next' };
 }
 
 /** What was charged to the account for the requests, in dollars. */

@@ -4,7 +4,7 @@ import type { Instruction } from '#core/instruction.ts';
 import { keys } from '#core/names.ts';
 import { runAgent } from '#agent/run.ts';
 import { wrapWrites } from '#agent/storing.ts';
-import { finish, listSolutions, makeExplorer, noteOf, NOTHING, plan, program, startServer } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, nextAttempt, noteOf, NOTHING, plan, program, startServer } from './_explore.ts';
 
 const PLANNING = ['You are the planner'];
 const DRAFTING = ['You are the engineer. Write a new program'];
@@ -150,14 +150,7 @@ test('an attempt after this one hears the same words at the same places: nothing
   const asked = server.requests.length;
   await tell(params.store, params.spec.jobId, 2, { kind: 'say', text: 'new words' });
   const again = await makeExplorer(t, server);
-  const spec = { ...params.spec, attempt: 2 };
-  const { entries } = await finish(t, {
-    ...again,
-    spec,
-    store: params.store,
-    identity: { podUid: 'next', nonce: 'next' },
-    podName: 'next',
-  });
+  const { entries } = await finish(t, nextAttempt(params, again));
   t.true(listSolutions(entries).includes('4 generated valid: Two'), listSolutions(entries).join('\n'));
   t.is(entries.filter(({ fact }) => fact.type === 'instructed').length, 2);
   const rest = server.requests.slice(asked).map(({ user }) => user);

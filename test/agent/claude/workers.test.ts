@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { AgentParams } from '#agent/run.ts';
 import { readSegments } from '#agent/journal/journal.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
 import { runAgent } from '#agent/run.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
-import { finish, listSolutions, makeExplorer, NOTHING, plan, program, startServer } from './_explore.ts';
+import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, program, startServer } from './_explore.ts';
 
 const json = (value: unknown) => ({ kind: 'json' as const, value });
 
@@ -29,11 +28,6 @@ async function startAnswering(t: ExecutionContext): Promise<ClaudeServer> {
   const server = await startServer(t);
   server.answerRest((_, user) => json(answer(user)));
   return server;
-}
-
-function resumed(params: AgentParams, again: AgentParams): AgentParams {
-  const spec = { ...params.spec, attempt: 2 };
-  return { ...again, spec, store: params.store, identity: { podUid: 'next', nonce: 'next' }, podName: 'next' };
 }
 
 test('with two workers Claude is asked for the next program while one trains; one trains at a time', async (t) => {
@@ -85,7 +79,7 @@ for (const seed of [1, 2, 3, 4, 5]) {
     const turns = replayJournal(before).order?.turns ?? [];
     t.true(turns.length > 20);
     const asked = server.requests.length;
-    const { entries } = await finish(t, resumed(params, await makeExplorer(t, server, { workers: 1 })));
+    const { entries } = await finish(t, nextAttempt(params, await makeExplorer(t, server, { workers: 1 })));
     t.is(server.requests.length, asked, 'no question is asked again');
     const generated = (of: typeof entries) => listSolutions(of).filter((line) => line.includes('generated'));
     t.deepEqual(generated(entries), generated(before));
@@ -114,7 +108,7 @@ test('an attempt that ends anywhere is gone on with by two workers: no program r
       return write();
     });
     await runAgent({ ...params, store: dying });
-    const { entries } = await finish(t, resumed(params, await makeExplorer(t, server, { workers: 2 })));
+    const { entries } = await finish(t, nextAttempt(params, await makeExplorer(t, server, { workers: 2 })));
     const programs = entries.flatMap(({ fact }) => (fact.type === 'solution-started' && fact.kind === 'generated' ? [fact] : []));
     const numbers = new Map<string, Set<number>>();
     for (const { program: code, number } of programs) {
