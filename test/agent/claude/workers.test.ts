@@ -11,12 +11,14 @@ import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, progra
 
 const json = (value: unknown) => ({ kind: 'json' as const, value });
 
-/** The same answer to the same question, always: two plans of three drafts, one of which has to be mended, then an improvement. */
+/**
+ * The same answer to the same question, always: two plans of two drafts, one of which has to be mended, then an improvement: in no order are there three in a
+ * row that help nothing, so that all orders try the same. */
 function answer(user: string): unknown {
   if (user.includes('You are the planner')) {
     if (user.includes('improve "better"')) return NOTHING;
     if (user.includes('draft "d"')) return plan('improve', 'better');
-    return user.includes('draft "a"') ? plan('draft', 'd', 'e', 'f') : plan('draft', 'a', 'b', 'c');
+    return user.includes('draft "a"') ? plan('draft', 'd', 'e') : plan('draft', 'a', 'b');
   }
   if (user.includes('You are the debugger')) return program(2.6, { title: 'Mended b' });
   if (user.includes('Change the program')) return program(1.2, { title: 'Better' });
@@ -50,10 +52,8 @@ test('with two workers Claude is asked for the next program while one trains; on
     'generated valid: Better',
     'generated valid: a',
     'generated valid: b',
-    'generated valid: c',
     'generated valid: d',
     'generated valid: e',
-    'generated valid: f',
   ]);
   t.true((manifest.cv?.score ?? 9) < 1.2, 'the blend of the best');
 });
@@ -77,7 +77,7 @@ for (const seed of [1, 2, 3, 4, 5]) {
     t.true(isDead);
     const before = verifyJournal(await readSegments(params.store, params.spec.jobId)).entries;
     const turns = replayJournal(before).order?.turns ?? [];
-    t.true(turns.length > 20);
+    t.true(turns.length > 12);
     const asked = server.requests.length;
     const { entries } = await finish(t, nextAttempt(params, await makeExplorer(t, server, { workers: 1 })));
     t.is(server.requests.length, asked, 'no question is asked again');
@@ -97,7 +97,6 @@ test('an attempt that ends anywhere is gone on with by two workers: no program r
     return write();
   });
   await finish(t, { ...whole, store: counted });
-  const asked = reference.requests.length;
   for (let at = 5; at < writes; at += 7) {
     const server = await startAnswering(t);
     const params = await makeExplorer(t, server, { workers: 2 });
@@ -119,8 +118,9 @@ test('an attempt that ends anywhere is gone on with by two workers: no program r
       [...numbers.values()].every(({ size }) => size === 1),
       `after ${at} of ${writes} writes`,
     );
-    t.is(numbers.size, 8);
-    // At most the two questions that were open when it died.
-    t.true(server.requests.length <= asked + 2, `after ${at} of ${writes} writes: ${server.requests.length} questions instead of ${asked}`);
+    t.is(numbers.size, 6);
+    // At most the two questions that were open when it died; and the planner says twice in a row that it has nothing.
+    const repeated = server.requests.length - new Set(server.requests.map(({ user }) => user)).size;
+    t.true(repeated <= 3, `after ${at} of ${writes} writes: ${repeated} questions were asked again`);
   }
 });
