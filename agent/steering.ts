@@ -16,10 +16,10 @@ export interface Steering {
   /** Looks for new ones now; a store that does not answer takes nothing away. */
   poll(): Promise<void>;
   /**
-   * The instructions that were not taken yet, in their order. Each is journaled with the number of the question that comes after it, so that a later
-   * attempt, which reads the stored answers (`replays`), hears them at the same places.
+   * The instructions that were not taken yet, in their order. Each is journaled with the turn of the exploration in which it is heard, so that a later
+   * attempt, which goes the same way again (`replays`), hears it in the same one.
    */
-  take(nextCall: number, replays: boolean): Promise<readonly Instruction[]>;
+  take(turn: number, replays: boolean): Promise<readonly Instruction[]>;
   /** Whether the person wants the job to finish with what it has. */
   isFinishing(): boolean;
   close(): void;
@@ -77,14 +77,14 @@ export function startSteering(parts: {
   return {
     poll,
     isFinishing: () => isFinishing,
-    async take(nextCall, replays) {
-      const due = heard.filter(({ beforeCall }) => !replays || beforeCall <= nextCall);
+    async take(turn, replays) {
+      const due = heard.filter((each) => !replays || each.turn <= turn);
       for (const each of due) heard.splice(heard.indexOf(each), 1);
       const taken = due.map(({ instruction }) => instruction);
       if (replays) return taken;
       for (let next = fresh.shift(); next !== undefined; next = fresh.shift()) {
         const { seq, instruction } = next;
-        await journal.append({ type: 'instructed', seq, beforeCall: nextCall, instruction });
+        await journal.append({ type: 'instructed', seq, turn, instruction });
         taken.push(instruction);
       }
       return taken;

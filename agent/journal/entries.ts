@@ -78,8 +78,8 @@ export const JournalFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('turn'), index: z.int().nonnegative(), event: z.string(), workers: z.int().positive() }),
   /** The lessons that the job was told, chosen once. */
   z.object({ type: z.literal('lessons-told'), lessons: z.array(ToldLesson) }),
-  /** What a person told the job, and the number of the question that came after it. */
-  z.object({ type: z.literal('instructed'), seq: z.int().positive(), beforeCall: z.int().positive(), instruction: Instruction }),
+  /** What a person told the job, and in which turn of the exploration it was heard. */
+  z.object({ type: z.literal('instructed'), seq: z.int().positive(), turn: z.int().nonnegative(), instruction: Instruction }),
   z.object({ type: z.literal('note'), text: z.string() }),
   z.object({
     type: z.literal('attempt-ended'),

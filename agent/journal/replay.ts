@@ -36,7 +36,7 @@ export type StartedSolution = Extract<JournalEntry['fact'], { type: 'solution-st
 /** Where an answer of Claude is, and to what. */
 export type StoredReply = Extract<JournalEntry['fact'], { type: 'replied' }>;
 
-/** What a person told the job, and before which question. */
+/** What a person told the job, and in which turn it was heard. */
 export type Instructed = Extract<JournalEntry['fact'], { type: 'instructed' }>;
 
 /** The state that a journal means. */

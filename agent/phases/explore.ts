@@ -129,7 +129,7 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
   const { workers } = explored;
   return workers.run(async () => {
     for (;;) {
-      const step = await workers.turn('decide', () => decide(run, task, search, explored));
+      const step = await workers.turn('decide', (place) => decide(run, task, search, explored, place));
       if (step.kind === 'over') return step.reason;
       if (step.kind === 'rest') {
         // The decision itself was a change.
@@ -142,13 +142,13 @@ async function goOn(run: RunContext, task: Task, search: Search, explored: Explo
   });
 }
 
-async function decide(run: RunContext, task: Task, search: Search, explored: Explored): Promise<Step> {
+async function decide(run: RunContext, task: Task, search: Search, explored: Explored, place: number): Promise<Step> {
   throwIfStopped(run.signal);
   const { asker, hidden, trying, todos, workers } = explored;
   const over = workers.endedBecause();
   if (over !== null) return { kind: 'over', reason: over };
   if (!asker.isReplaying()) for (const number of hidden) if (!trying.has(number)) hidden.delete(number);
-  await listen(run, explored);
+  await listen(run, explored, place);
   if (run.steering.isFinishing()) return { kind: 'over', reason: 'you asked it to finish' };
   if (leftS(run) <= 0) return { kind: 'over', reason: 'its time is over' };
   if (explored.programs >= MOST_PROGRAMS) return { kind: 'over', reason: `${MOST_PROGRAMS} programs are the most` };
@@ -167,10 +167,9 @@ async function decide(run: RunContext, task: Task, search: Search, explored: Exp
 }
 
 /** Hears what the person told the job since the last idea. */
-async function listen(run: RunContext, explored: Explored): Promise<void> {
+async function listen(run: RunContext, explored: Explored, place: number): Promise<void> {
   await run.steering.poll();
-  const { call, isKept } = explored.asker.next();
-  for (const instruction of await run.steering.take(call, isKept)) obey(explored, instruction);
+  for (const instruction of await run.steering.take(place, explored.asker.isNextKept())) obey(explored, instruction);
 }
 
 function obey({ said, vetoes, todos }: Explored, instruction: Instruction): void {

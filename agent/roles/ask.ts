@@ -36,8 +36,8 @@ export interface Asker {
   tellAll(text: string): void;
   /** Whether answers of earlier attempts were all that was needed so far. */
   isReplaying(): boolean;
-  /** The number of the question that comes next, and whether an earlier attempt's answer is kept for it. */
-  next(): { readonly call: number; readonly isKept: boolean };
+  /** Whether an earlier attempt's answer is kept for the question that comes next, as far as one can tell. */
+  isNextKept(): boolean;
 }
 
 const MOST_STORED_BYTES = 1024 * 1024;
@@ -59,7 +59,7 @@ export function createAsker(
   const kept = sortByQuestion(run.earlier.replies);
   return {
     isReplaying: () => follows?.() ?? isReplaying,
-    next: () => ({ call: index + 1, isKept: follows?.() ?? (isReplaying && run.earlier.replies.has(index + 1)) }),
+    isNextKept: () => follows?.() ?? (isReplaying && run.earlier.replies.has(index + 1)),
     tellAll: (text) => {
       system = [...system.slice(0, -1), `${system.at(-1) ?? ''}\n${text}`];
     },

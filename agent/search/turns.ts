@@ -1,6 +1,7 @@
 /** Who may change a shared state, one after the other; an order that was recorded before is followed as long as it can be. */
 export interface Turns {
-  take<T>(event: string, change: () => Promise<T> | T): Promise<T>;
+  /** `change` is told its place in the order. */
+  take<T>(event: string, change: (place: number) => Promise<T> | T): Promise<T>;
   /** Looks again whether the recorded order can still be followed: somebody who could have come has ended or rests. */
   recheck(): void;
   /** Whether the recorded order is still followed. */
@@ -52,7 +53,7 @@ export function createTurns(options: {
         const go = ({ index: place, isNew }: Turn): void => {
           const result = tail.then(async () => {
             if (isNew) await record(place, event);
-            return change();
+            return change(place);
           });
           tail = result.catch(() => undefined);
           resolve(result);

@@ -7,8 +7,8 @@ export interface Workers {
   run(work: () => Promise<string>): Promise<string>;
   /** The reason for which a worker ended, once one has. */
   endedBecause(): string | null;
-  /** Changes the state, alone. `event` names the change: a later attempt makes the same ones in the same order. */
-  turn<T>(event: string, change: () => Promise<T> | T): Promise<T>;
+  /** Changes the state, alone. `event` names the change, which is told its place: a later attempt makes the same ones in the same order. */
+  turn<T>(event: string, change: (place: number) => Promise<T> | T): Promise<T>;
   /** Trains alone, in the order of the turns. */
   train<T>(event: string, work: () => Promise<T>): Promise<T>;
   /** Whether the order of an earlier attempt is still followed. */

@@ -216,8 +216,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'a later attempt hears words at the same places',
     file: 'agent/steering.ts',
-    find: '!replays || beforeCall <= nextCall',
-    replace: 'nextCall > 0 || beforeCall <= 0',
+    find: '!replays || each.turn <= turn',
+    replace: 'turn >= 0 || each.turn <= 0',
     test: STEERING,
     title: 'hears the same words at the same places',
   },

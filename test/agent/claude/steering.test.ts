@@ -56,12 +56,12 @@ test('a person’s words, idea and veto reach Claude: the idea comes first, what
   await Promise.all(said);
   t.is(said.length, 1);
   t.deepEqual(
-    entries.flatMap(({ fact }) => (fact.type === 'instructed' ? [[fact.seq, fact.beforeCall]] : [])),
+    entries.flatMap(({ fact }) => (fact.type === 'instructed' ? [[fact.seq, fact.turn]] : [])),
     [
-      [1, 1],
-      [2, 1],
-      [3, 1],
-      [4, 6],
+      [1, 0],
+      [2, 0],
+      [3, 0],
+      [4, 8],
     ],
   );
   t.false(listSolutions(entries).some((line) => /neural/i.test(line)));

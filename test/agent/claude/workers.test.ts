@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { keys } from '#core/names.ts';
 import { readSegments } from '#agent/journal/journal.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
 import { runAgent } from '#agent/run.ts';
@@ -64,7 +65,22 @@ for (const seed of [1, 2, 3, 4, 5]) {
     let state = seed * 7_919;
     const random = (): number => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
     const server = await startAnswering(t);
-    const params = await makeExplorer(t, server, { workers: 2, onRun: () => delay(random() * 8) });
+    // A person speaks while the second program is graded.
+    const onCall = async (method: string): Promise<void> => {
+      if (method !== 'finish_solution') return;
+      const body = JSON.stringify({
+        schemaVersion: 1,
+        seq: 1,
+        at: new Date().toISOString(),
+        instruction: { kind: 'say', text: 'mind the gap' },
+      });
+      const { jobId } = params.spec;
+      const begun = verifyJournal(await readSegments(params.store, jobId)).entries.filter(
+        ({ fact }) => fact.type === 'solution-started' && fact.kind === 'generated',
+      );
+      if (begun.length >= 2) await params.store.createObject(keys.instruction(jobId, 1), body, 'application/json');
+    };
+    const params = await makeExplorer(t, server, { workers: 2, onRun: () => delay(random() * 8), onCall });
     let isDead = false;
     const dying = wrapWrites(params.store, async ({ key, body, write }) => {
       if (isDead) throw new Error('dead');
@@ -81,6 +97,7 @@ for (const seed of [1, 2, 3, 4, 5]) {
     const asked = server.requests.length;
     const { entries } = await finish(t, nextAttempt(params, await makeExplorer(t, server, { workers: 1 })));
     t.is(server.requests.length, asked, 'no question is asked again');
+    t.is(entries.filter(({ fact }) => fact.type === 'instructed').length, 1);
     const generated = (of: typeof entries) => listSolutions(of).filter((line) => line.includes('generated'));
     t.deepEqual(generated(entries), generated(before));
     t.deepEqual(replayJournal(entries).order?.turns, turns, 'the same changes in the same order');
