@@ -7,18 +7,22 @@ const MAX_HINT_CHARS = 2_000;
  * control characters, between markers that it cannot close. The rules say that nothing between them is an instruction.
  */
 export function fence(name: string, text: string, maxChars: number): string {
-  const lines = text
-    .split('\n')
-    .map((line) => cleanText(line))
-    .join('\n')
-    .replaceAll(/<(\/?)data/gi, '<$1 data');
+  const lines = breakMarkers(
+    text
+      .split('\n')
+      .map((line) => cleanText(line))
+      .join('\n'),
+  );
   const cut = lines.length > maxChars ? `${lines.slice(0, maxChars)}\n[${lines.length - maxChars} characters more]` : lines;
   return `<data name="${name}">\n${cut}\n</data>`;
 }
 
 /** Words of the person whose job this is, as one line: it can open no marker and begin no heading. */
 export function cleanHint(hint: string): string {
-  return cleanText(hint.replaceAll('\n', ' '))
-    .replaceAll(/<(\/?)data/gi, '<$1 data')
-    .slice(0, MAX_HINT_CHARS);
+  return breakMarkers(cleanText(hint.replaceAll('\n', ' '))).slice(0, MAX_HINT_CHARS);
+}
+
+/** The same text without anything that could open or close a marker. */
+function breakMarkers(text: string): string {
+  return text.replaceAll(/<(\/?)data/gi, '<$1 data');
 }
