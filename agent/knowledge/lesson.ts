@@ -37,6 +37,8 @@ export interface KnownLesson {
 }
 
 const MOST_TOLD = 5;
+const LEAST_GAIN_IN_ERRORS = 2;
+const MOST_GAIN_IN_ERRORS = 1_000;
 /** Tried twice without help, a lesson that started at 1/2 has 1/4: below this it is told no more. */
 const LEAST_CONFIDENCE = 1 / 3;
 const MOST_DISTANCE = 2.5;
@@ -98,6 +100,12 @@ export function chooseLessons(known: readonly KnownLesson[], fingerprint: Finger
     )
     .slice(0, MOST_TOLD)
     .map(({ each }) => each);
+}
+
+/** A gain in standard errors over paired folds; null where it is not more than twice its noise: nothing can be learned from that. */
+export function rateGain(gain: number, noise: number): number | null {
+  if (!(gain > LEAST_GAIN_IN_ERRORS * noise)) return null;
+  return noise > 0 ? Math.min(MOST_GAIN_IN_ERRORS, gain / noise) : MOST_GAIN_IN_ERRORS;
 }
 
 /** Why a lesson is not kept: it names what only this competition has. Null = it may be kept. */

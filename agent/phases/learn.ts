@@ -3,7 +3,7 @@ import type { Explored } from './exploration.ts';
 import type { GradedSolution } from '../search/scoreboard.ts';
 import type { Parent } from '../search/choose-parents.ts';
 import type { ToldLesson } from '../journal/entries.ts';
-import { chooseLessons, findLocalName, takeFingerprint } from '../knowledge/lesson.ts';
+import { chooseLessons, findLocalName, rateGain, takeFingerprint } from '../knowledge/lesson.ts';
 import { keepLesson, keepOutcome, readLessons } from '../knowledge/library.ts';
 import { askLibrarian } from '../roles/questions.ts';
 import { cleanText } from '../log.ts';
@@ -12,10 +12,7 @@ import { fence } from '../roles/fence.ts';
 import { compareScores, pairedStandardError } from '../search/scoreboard.ts';
 
 const MOST_LESSONS_CHARS = 4_000;
-/** A lesson rests on a gain of at least so many standard errors over the folds. */
-const LEAST_GAIN_IN_ERRORS = 2;
 const MOST_LESSONS_A_JOB = 2;
-const MOST_GAIN_IN_ERRORS = 1_000;
 
 /**
  * The lessons of earlier jobs that this one is told: chosen once, journaled, so that every attempt is told the same. None when they cannot be
@@ -74,8 +71,8 @@ export async function learnFrom(
 ): Promise<string | null> {
   const noise = pairedStandardError(graded.foldScores, parent.graded.foldScores);
   const gain = compareScores(task.metric, graded.score, parent.graded.score);
-  if (explored.learned >= MOST_LESSONS_A_JOB || graded.foldScores.length < 2 || !(gain > LEAST_GAIN_IN_ERRORS * noise)) return null;
-  const gainInErrors = noise > 0 ? Math.min(MOST_GAIN_IN_ERRORS, gain / noise) : MOST_GAIN_IN_ERRORS;
+  const gainInErrors = graded.foldScores.length < 2 ? null : rateGain(gain, noise);
+  if (explored.learned >= MOST_LESSONS_A_JOB || gainInErrors === null) return null;
   explored.learned += 1;
   const read = await explored.asker.ask(askLibrarian(parent, { number: graded.number, code }, gainInErrors));
   if (read.kind === 'closed') return read.reason;

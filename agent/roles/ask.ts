@@ -29,12 +29,12 @@ const Outcome = z.discriminatedUnion('kind', [
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
-/** Asks Claude, one question after the other. */
+/** Asks Claude. */
 export interface Asker {
   ask(question: Question): Promise<Outcome>;
   /** Puts something behind what every further question comes after. */
   tellAll(text: string): void;
-  /** Whether answers of earlier attempts were all that was needed so far. */
+  /** Whether it still goes an earlier attempt's way. */
   isReplaying(): boolean;
   /** Whether an earlier attempt's answer is kept for the question that comes next, as far as one can tell. */
   isNextKept(): boolean;
@@ -43,8 +43,8 @@ export interface Asker {
 const MOST_STORED_BYTES = 1024 * 1024;
 
 /**
- * An asker whose answers are stored before anybody acts on them: a later attempt that asks the same questions in the same order reads them
- * instead of paying again. `first`: what every question comes after; `follows`: with several workers, whether they still go an earlier attempt's way.
+ * An asker whose answers are stored before anybody acts on them: a later attempt that asks the same questions reads them instead
+ * of paying again. `first`: what every question comes after; `follows`: with several workers, whether they still go an earlier attempt's way.
  */
 export function createAsker(
   run: RunContext,
@@ -156,11 +156,11 @@ async function readStored(run: RunContext, kept: Map<string, StoredReply[]>, req
   return Outcome.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
 }
 
-async function store(run: RunContext, index: number, role: Question['role'], requestSha256: string, outcome: Outcome): Promise<void> {
+async function store(run: RunContext, call: number, role: Question['role'], requestSha256: string, outcome: Outcome): Promise<void> {
   const body = JSON.stringify(outcome);
-  const key = keys.reply(run.spec.jobId, run.spec.attempt, index);
+  const key = keys.reply(run.spec.jobId, run.spec.attempt, call);
   await run.stopwatch.measure('store', () => createWithRetry(run.store, { key, body, contentType: 'application/json' }));
-  await run.journal.append({ type: 'replied', call: index, role, requestSha256, key, sha256: hash(body) });
+  await run.journal.append({ type: 'replied', call, role, requestSha256, key, sha256: hash(body) });
 }
 
 function hash(bytes: string | Uint8Array): string {

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import test from 'ava';
+import type { SolutionRun } from '#agent/sandbox/sandbox.ts';
 import { runAgent } from '#agent/run.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, program, startServer } from './_explore.ts';
@@ -46,6 +48,22 @@ test('the harness leaves blocks out of the best program, and what they are worth
   const ablated = entries.flatMap(({ fact }) => (fact.type === 'ablated' ? [fact] : []));
   t.is(ablated.length, 1);
   t.like(ablated[0], { solution: 3, effects: { length: 3, 0: { block: 'dates', gains: [0.5, 0.5, 0.5] } } });
+});
+
+test('a run without a block may take little longer than the program took with it', async (t) => {
+  const server = await startServer(t, [
+    { contains: PLANNING, answer: json(plan('draft', 'blocks')) },
+    { contains: DRAFTING, answer: json(WITH_BLOCKS) },
+    { contains: PLANNING, answer: json(plan('ablate', 'what pays')) },
+    { contains: READING, answer: json(NOTHING) },
+    { contains: PLANNING, answer: json(NOTHING), times: 2 },
+  ]);
+  const without: number[] = [];
+  const onRun = async ({ paramsFile, timeoutMs }: SolutionRun): Promise<void> => {
+    if ((await readFile(paramsFile, 'utf8')).includes('"off"')) without.push(timeoutMs);
+  };
+  await finish(t, await makeExplorer(t, server, { remainingS: 600, onRun }));
+  t.true(without.length >= 7 && without.every((timeoutMs) => timeoutMs < 6_000), without.join());
 });
 
 test('ideas that help nothing make it look at the blocks, once', async (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { chooseLessons, findLocalName, measureDistance, rateConfidence, takeFingerprint } from '#agent/knowledge/lesson.ts';
+import { chooseLessons, findLocalName, measureDistance, rateConfidence, rateGain, takeFingerprint } from '#agent/knowledge/lesson.ts';
 import type { Fingerprint, KnownLesson } from '#agent/knowledge/lesson.ts';
 import { PROFILE } from '#test/_support/agent-parts.ts';
 
@@ -58,6 +58,18 @@ test('the nearest and best proven come first; what is far away or did not hold i
     ).length,
     5,
   );
+});
+
+test('nothing is learned from a gain within twice its noise, or from none', (t) => {
+  t.is(rateGain(0.5, 0.1), 5);
+  for (const [gain, noise] of [
+    [0.2, 0.1],
+    [0, 0],
+    [-1, 0.1],
+    [Number.NaN, 0.1],
+  ] as const)
+    t.is(rateGain(gain, noise), null, `${gain} ${noise}`);
+  t.is(rateGain(0.1, 0), 1_000, 'the same gain in every fold');
 });
 
 test('a lesson that names what only this competition has is found', (t) => {
