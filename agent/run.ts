@@ -122,6 +122,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       { podUid: params.identity.podUid, remainingS: spec.remainingS, versions: params.versions },
     );
     const earlierState = replayJournal(earlier);
+    deadline.adoptLimit(earlierState.limitS ?? spec.remainingS);
     const steering = startSteering({ store, jobId: spec.jobId, deadline, earlier: earlierState, journal, log });
     const run: RunContext = {
       ...params,

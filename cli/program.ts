@@ -133,10 +133,12 @@ function addLocalCommands(program: Command, run: Run): void {
     .argument('<competition>', 'folder with train and test files, slug or URL')
     .option('--out <folder>', 'where the files go', 'solution')
     .option('--time-limit <seconds>', 'seconds that the agent may use', parseInteger, 600)
+    .option('--time <seconds>', 'the same as --time-limit', parseInteger)
     .option('--threads <n>', 'CPUs for the runs', parseInteger)
     .option('--budget-usd <dollars>', 'most dollars to spend on Claude, with a key', parseNumber, 2)
     .option('--no-llm', 'built-in recipes only')
     .option('--hint <text>', 'words of advice for the agent')
+    .option('--json', 'the same as -o json')
     .addOption(outputOption())
     .action(run(lazily(async () => (await import('./commands/solve.ts')).solveCommand)));
   program

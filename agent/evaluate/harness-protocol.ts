@@ -308,8 +308,8 @@ export const HARNESS_METHODS = {
   },
   /** All folds are graded: fits the decoder nested and makes the evaluation. */
   finish_solution: { params: z.object({ solution: z.int() }), result: Evaluation },
-  /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution number. */
-  blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1) }), result: BlendReply },
+  /** Shrunk bagged greedy weights over the out-of-fold scores of finished solutions, as a new solution; `families`: what each is a kind of. */
+  blend: { params: z.object({ solution: z.int(), members: z.array(z.int()).min(1), families: z.array(z.string()) }), result: BlendReply },
   /** Writes the folds of a stack: a program that learns from other solutions' scores, too (solution contract, section 4). */
   cut_stack: {
     params: z.object({ solution: z.int(), members: z.array(z.int()).min(2) }),

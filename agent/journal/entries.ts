@@ -21,6 +21,10 @@ export type BlockEffect = z.infer<typeof BlockEffect>;
 export const ToldLesson = z.object({ id: z.string(), claim: z.string(), scope: z.string(), helped: z.int(), tried: z.int() });
 export type ToldLesson = z.infer<typeof ToldLesson>;
 
+/** What a fold scored before anything was chosen by it; null = nothing could be said. */
+export const Grade = z.object({ fold: z.int(), score: z.number().nullable() });
+export type Grade = z.infer<typeof Grade>;
+
 /** What an entry says; `elapsedS` = seconds of the attempt's own clock. Reservations are written before anything is spent. */
 export const JournalFact = z.discriminatedUnion('type', [
   z.object({
@@ -53,6 +57,8 @@ export const JournalFact = z.discriminatedUnion('type', [
     standardError: z.number().nullable(),
     weights: z.array(z.object({ solution: z.int(), weight: z.number() })),
     state: StateObject.nullable(),
+    /** What its folds scored as they came in; empty where that was said before. */
+    grades: z.array(Grade).default([]),
   }),
   z.object({ type: z.literal('best-stored'), solution: z.int(), best: z.int().positive(), sha256: Sha256, key: z.string() }),
   z.object({
@@ -63,7 +69,9 @@ export const JournalFact = z.discriminatedUnion('type', [
     contentSha256: Sha256.nullable(),
   }),
   z.object({ type: z.literal('settled'), id: z.string(), usd: z.number().nonnegative(), outcome: z.string() }),
-  /** An answer of Claude, stored before anybody acts on it; `call` counts the questions of the job. */
+  /** Claude's turn begins: the solutions that it is told of. A later attempt tells it of the same, and asks the same questions. */
+  z.object({ type: z.literal('exploration-begun'), known: z.array(z.int().nonnegative()) }),
+  /** An answer of Claude, stored before anybody acts on it; `call` counts the questions of the job, `leftS` = seconds that were left for exploring then. */
   z.object({
     type: z.literal('replied'),
     call: z.int().positive(),
@@ -71,6 +79,7 @@ export const JournalFact = z.discriminatedUnion('type', [
     requestSha256: Sha256,
     key: z.string(),
     sha256: Sha256,
+    leftS: z.number().nullable().default(null),
   }),
   /** What the blocks of a solution's program are worth: measured once, so that a later attempt need not run them again. */
   z.object({ type: z.literal('ablated'), solution: z.int(), effects: z.array(BlockEffect) }),

@@ -1,6 +1,6 @@
 import type { FixedMetric, TaskProfile } from '../evaluate/harness-protocol.ts';
 import type { SolutionReport } from '#core/report.ts';
-import type { BlockEffect, DataFile, JournalEntry, StateObject, ToldLesson } from './entries.ts';
+import type { BlockEffect, DataFile, Grade, JournalEntry, StateObject, ToldLesson } from './entries.ts';
 
 /** The task as it was fixed once; later attempts use it unchanged. */
 export interface FixedTask {
@@ -18,6 +18,7 @@ export interface FinishedSolution {
   readonly standardError: number | null;
   readonly weights: readonly { readonly solution: number; readonly weight: number }[];
   readonly state: StateObject | null;
+  readonly grades: readonly Grade[];
 }
 
 /** Something spent or meant to be spent. `open` = no settlement was written: charged in full. */
@@ -50,6 +51,8 @@ export interface JournalState {
   /** How many attempts died while they ran this solution: one that ends attempts again and again is not run any more. */
   readonly deaths: ReadonlyMap<number, number>;
   readonly reservations: ReadonlyMap<string, Reservation>;
+  /** The solutions that Claude was told of when its turn began; null = it has not begun. */
+  readonly explored: readonly number[] | null;
   /** Stored answers of Claude by the number of the question. */
   readonly replies: ReadonlyMap<number, StoredReply>;
   /** What blocks are worth, by the number of the solution. */
@@ -60,6 +63,8 @@ export interface JournalState {
   readonly lessons: readonly ToldLesson[] | null;
   /** What people told the job, in their order. */
   readonly instructions: readonly Instructed[];
+  /** Seconds that the first attempt had; null = there was none. */
+  readonly limitS: number | null;
   readonly spentUsd: number;
   readonly usedSeconds: number;
 }
@@ -77,7 +82,9 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
   const instructions: Instructed[] = [];
   let turns: string[] = [];
   let workers = 0;
+  let limitS: number | null = null;
   let lessons: readonly ToldLesson[] | null = null;
+  let explored: readonly number[] | null = null;
   let open = new Set<number>();
   let nextNumber = 1;
   for (const { fact, attempt, elapsedS } of entries) {
@@ -85,6 +92,7 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
     if (fact.type === 'attempt-started') {
       for (const number of open) deaths.set(number, (deaths.get(number) ?? 0) + 1);
       open = new Set();
+      limitS ??= fact.remainingS;
     } else if (fact.type === 'attempt-ended') {
       open = new Set();
     } else if (fact.type === 'task-fixed') {
@@ -94,13 +102,17 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
       replies.clear();
       effects.clear();
       turns = [];
+      explored = null;
     } else if (fact.type === 'solution-started') {
       started.set(fact.number, fact);
       open.add(fact.number);
       nextNumber = Math.max(nextNumber, fact.number + 1);
     } else if (fact.type === 'solution-finished') {
-      finished.set(fact.report.number, fact);
+      const grades = fact.grades.length > 0 ? fact.grades : (finished.get(fact.report.number)?.grades ?? []);
+      finished.set(fact.report.number, { ...fact, grades });
       open.delete(fact.report.number);
+    } else if (fact.type === 'exploration-begun') {
+      explored = fact.known;
     } else if (fact.type === 'replied') {
       replies.set(fact.call, fact);
     } else if (fact.type === 'turn') {
@@ -131,11 +143,13 @@ export function replayJournal(entries: readonly JournalEntry[]): JournalState {
     started,
     deaths,
     reservations,
+    explored,
     replies,
     effects,
     order,
     lessons,
     instructions,
+    limitS,
     spentUsd,
     usedSeconds,
   };

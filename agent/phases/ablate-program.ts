@@ -24,7 +24,7 @@ export async function ablateProgram(
   task: Task,
   search: Search,
   explored: Explored,
-  { item, makeRules }: { readonly item: TodoItem; readonly makeRules: () => TodoRules },
+  { item, makeRules }: { readonly item: TodoItem; readonly makeRules: (answeredAtS: number | null) => TodoRules },
 ): Promise<string | null> {
   const { asker, todos, workers } = explored;
   const end = (how: TodoEnd): Promise<null> =>
@@ -49,7 +49,7 @@ export async function ablateProgram(
   if (read.kind === 'failed') return nothing(read.reason);
   const ideas = read.answer.kind === 'plan' ? read.answer.ideas.filter(({ kind }) => kind === 'improve') : [];
   return workers.turn(`end:${item.id}`, () => {
-    const taken = todos.add(ideas, 'ablation', makeRules(), 'first');
+    const taken = todos.add(ideas, 'ablation', makeRules(read.leftS), 'first');
     const how: TodoEnd =
       taken === 0
         ? { how: 'did not help', why: 'nothing follows from it', solution: null }

@@ -7,7 +7,9 @@ import type { Competition, CompetitionPage } from '#core/kaggle.ts';
 import type { CutReply, FixedMetric, TaskProfile, TaskWanted } from '../evaluate/harness-protocol.ts';
 import type { CompetitionData } from '../task/data.ts';
 import type { RunContext, Task } from '../context.ts';
+import { badInput } from '../errors.ts';
 import { callHarness } from '../context.ts';
+import { HarnessFailure } from '../harness-port.ts';
 import { callKaggle } from '../task/kaggle-calls.ts';
 import { defaultMetric, findMetric, fitMetric, metricOfObjective } from '../task/metric.ts';
 import { fetchData } from '../task/data.ts';
@@ -21,8 +23,21 @@ export interface Analysis {
   readonly resumable: boolean;
 }
 
-/** Reads the competition, fixes the metric first and then the task, and cuts the folds. A later attempt keeps what the first fixed. */
+/**
+ * Reads the competition, fixes the metric first and then the task, and cuts the folds. A later attempt keeps what the first fixed. Throws bad
+ * input where the time limit is over before that.
+ */
 export async function analyze(run: RunContext): Promise<Analysis> {
+  try {
+    return await understand(run);
+  } catch (error) {
+    if (!(error instanceof HarnessFailure) || error.kind !== 'died' || run.deadline.remainingS() > 0) throw error;
+    const limitS = Math.round(run.deadline.limitS());
+    throw badInput(`The time limit of ${limitS} s was over before the data were read. Nothing was trained: give the job more time.`, error);
+  }
+}
+
+async function understand(run: RunContext): Promise<Analysis> {
   run.voice.update({ stage: 'analyze', message: 'reading the competition' });
   const { slug } = run.spec;
   const competition = await callKaggle(run, 'reading the competition', () => run.kaggle.getCompetition(slug, { signal: run.signal }));

@@ -4,6 +4,7 @@ import { isMember } from '../search/scoreboard.ts';
 import type { Search } from '../search/search.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { callHarness } from '../context.ts';
+import { nameFamily } from '../search/family.ts';
 import { considerBest, finishGraded, numberOf, startSolution } from '../search/search.ts';
 
 /** Blends what was graded; the blend is one more solution, with several parents, and best only if its nested score is better. */
@@ -26,8 +27,9 @@ export async function blendSolutions(run: RunContext, task: Task, search: Search
 async function blend(run: RunContext, task: Task, search: Search, members: readonly GradedSolution[]): Promise<void> {
   const parents = members.map((member) => member.number);
   const number = numberOf(run, search, { kind: 'blend', parents, recipe: null });
+  const families = members.map((member) => nameFamily(search, member));
   const startS = run.deadline.elapsedS();
-  const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'blend', { solution: number, members: parents }));
+  const reply = await run.stopwatch.measure('grade', () => callHarness(run, 'blend', { solution: number, members: parents, families }));
   const weights = reply.weights.filter((weight) => weight.weight > 0);
   const title = `Blend of ${weights.length} solutions`;
   const draft = await startSolution(run, search, { number, title, kind: 'blend', parents, codeKey: null }, null);

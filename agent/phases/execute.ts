@@ -1,30 +1,43 @@
-import { readFile } from 'node:fs/promises';
 import type { PlannedSolution } from './plan.ts';
 import type { RunContext, Task } from '../context.ts';
+import type { Recipe } from '../search/recipes.ts';
 import type { Search } from '../search/search.ts';
-import { callHarness, isStop, throwIfStopped } from '../context.ts';
+import { isStop, throwIfStopped } from '../context.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
-import { gradeSolution } from '../search/grade-solution.ts';
-import { considerBest, finishFailed, startSolution } from '../search/search.ts';
-import { isImprovement, isSuspect } from '../search/scoreboard.ts';
-import { probeFinalist } from './verify.ts';
-import { explore } from './explore.ts';
-import { tryStacks } from './stack.ts';
-import { playGames } from '../search/play-games.ts';
-import { runFolds } from '../search/run-folds.ts';
-import { storeSolutionFile } from '../search/keep.ts';
+import { compareScores, findBestByScore, pairedStandardError } from '../search/scoreboard.ts';
+import { explore, whyNoTurn } from './explore.ts';
+import { mayStack, tryStacks } from './stack.ts';
+import { trySolution } from './try-solution.ts';
+import { startVarying } from './vary.ts';
 
 /** A run that could not even start and read its data takes about this long; less time left than that is not worth a start. */
 const MIN_WORK_S = 1;
+/** A recipe is left out where less than this part of what it is thought to take is left. */
+const DOUBT = 0.7;
 
-/** Tries the planned solutions one after the other until a stop rule holds: the plan is done, or the time that training may use is over. */
+const OUTCLASSED_ERRORS = 3;
+const OUTCLASSED_SHARE = 0.2;
+
+/** Of the whole time limit, kept for stacks while settings are searched. */
+const STACK_SHARE = 0.15;
+
+/** While this part of the limit is left, Claude's turn has not begun yet, and recipes may; what is left of them waits until it is over. */
+const CLAUDE_SHARE = 0.5;
+
+/**
+ * Tries the planned solutions one after the other until a stop rule holds: the plan is done, or the time that training may use is over. With a
+ * key, Claude has its turn in between.
+ */
 export async function execute(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
   run.voice.update({ stage: 'execute', solutionsPlanned: search.board.reports.size + plan.length + 1 });
+  const late = whyNoTurn(run, task) === null ? await executeUntilClaude(run, task, search, plan) : plan;
+  await explore(run, task, search);
   let skipped = 0;
-  for (const planned of plan) {
+  for (const planned of late) {
     throwIfStopped(run.signal);
     await run.steering.poll();
-    if (run.deadline.workS() < MIN_WORK_S) {
+    if (isOutclassed(run, task, search, planned.recipe)) continue;
+    if (run.deadline.workS() < Math.max(MIN_WORK_S, predictS(search, planned.recipe))) {
       skipped += 1;
       continue;
     }
@@ -40,53 +53,63 @@ export async function execute(run: RunContext, task: Task, search: Search, plan:
   );
 }
 
+/** The recipes that come before Claude's turn, at least until one of them has a score; gives those that come after it. */
+async function executeUntilClaude(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  plan: readonly PlannedSolution[],
+): Promise<readonly PlannedSolution[]> {
+  // The turn has begun in an earlier attempt: it goes on with what was known then.
+  if (run.earlier.explored !== null) return plan;
+  const hasModel = () => [...search.board.graded.values()].some(({ kind }) => kind !== 'baseline');
+  for (const [index, planned] of plan.entries()) {
+    throwIfStopped(run.signal);
+    await run.steering.poll();
+    if (isOutclassed(run, task, search, planned.recipe)) continue;
+    const leftS = run.deadline.workS() - predictS(search, planned.recipe);
+    if (leftS < MIN_WORK_S || (hasModel() && leftS < CLAUDE_SHARE * run.deadline.limitS())) return plan.slice(index);
+    await trySolution(run, task, search, planned);
+  }
+  return [];
+}
+
+/**
+ * Whether the same program, with other parameters, is so far behind the best that more effort would not make up for it: beyond noise, and by a good part
+ * of what the best gained on the constant.
+ */
+function isOutclassed(run: RunContext, { metric }: Task, { board, programs }: Search, recipe: Recipe): boolean {
+  const best = findBestByScore(board, metric, ['recipe', 'generated']);
+  const like = [...programs.values()]
+    .filter(({ path }) => path === recipe.program)
+    .flatMap(({ number }) => board.graded.get(number) ?? [])
+    .toSorted((left, right) => compareScores(metric, right.score, left.score))[0];
+  if (best === null || like === undefined) return false;
+  const gained = Math.abs(best.score - (board.graded.get(0)?.score ?? best.score));
+  const margin = Math.max(OUTCLASSED_ERRORS * pairedStandardError(best.foldScores, like.foldScores), OUTCLASSED_SHARE * gained);
+  if (!(compareScores(metric, best.score, like.score) > margin)) return false;
+  run.log.info(`${recipe.title} is left out: ${like.title} is far behind ${best.title}`);
+  return true;
+}
+
+/** Seconds that a recipe takes by what one like it took, less a part for doubt; 0 = nobody knows. */
+function predictS(search: Search, { costLike }: Recipe): number {
+  const like = costLike && search.recipeSeconds.get(costLike.recipe);
+  return like === undefined || costLike === undefined ? 0 : DOUBT * costLike.times * like;
+}
+
 /** As `execute`, but what breaks it off does not take the job's valid file away: the search ends early, and says so. */
 export async function executeSafely(run: RunContext, task: Task, search: Search, plan: readonly PlannedSolution[]): Promise<void> {
   try {
     await execute(run, task, search, plan);
-    await explore(run, task, search);
+    const vary = startVarying(run, task, search);
+    await vary(mayStack(run, task, search) ? STACK_SHARE : 0);
     await tryStacks(run, task, search);
+    await vary(0);
   } catch (error) {
     if (isStop(error) || error instanceof ClaimLost || error instanceof RunEnds || search.keeper.best === null) throw error;
     addNote(run, `The search ended early: ${describeError(error)}`);
   }
-}
-
-async function trySolution(run: RunContext, task: Task, search: Search, planned: PlannedSolution): Promise<void> {
-  const { number, recipe } = planned;
-  const codeKey = await storeSolutionFile(run, number, 'solution.py', await readFile(recipe.program));
-  const isGenerated = recipe.origin === 'generated';
-  const kind = isGenerated ? ('generated' as const) : ('recipe' as const);
-  const draft = await startSolution(
-    run,
-    search,
-    { number, title: recipe.title, kind, parents: [], codeKey },
-    {
-      recipe: recipe.name,
-      sha256: recipe.sha256,
-      params: { ...recipe.params },
-    },
-  );
-  const skip = planned.skip ?? (isGenerated ? await refuseGenerated(run, recipe.program) : null);
-  if (skip !== null) return finishFailed(run, search, draft, { failure: skip, seconds: 0, log: '' });
-  const isFirstModel = ![...search.board.graded.values()].some((each) => each.kind !== 'baseline');
-  const program = { number, path: recipe.program, params: recipe.params };
-  const work = task.profile.kind === 'agent' ? playGames : runFolds;
-  const outcome = await gradeSolution(run, search, draft, () => work(run, task, { ...program, isFirstModel }));
-  if (outcome.kind === 'failed') return;
-  let { graded } = outcome;
-  search.programs.set(number, { ...program, isGenerated, slowestFoldS: outcome.folds.slowestFoldS });
-  const wouldBeBest = !isSuspect(graded) && isImprovement(task.metric, graded, search.keeper.best?.solution ?? null);
-  if (isGenerated && wouldBeBest) graded = await probeFinalist(run, task, search, graded);
-  await considerBest(run, task, search, graded);
-}
-
-/** Why a generated program is not run: the sandbox does not hold, or it carries what looks like answers. */
-async function refuseGenerated(run: RunContext, path: string): Promise<string | null> {
-  const { generatedCode } = run.sandbox;
-  if (!generatedCode.accepted) return `generated code is not run here: ${generatedCode.reason}`;
-  const { reason } = await callHarness(run, 'check_program', { path });
-  return reason === null ? null : `the program is refused: ${reason}`;
 }
 
 function addNote(run: RunContext, text: string): void {

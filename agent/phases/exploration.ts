@@ -54,7 +54,7 @@ export interface Explored {
 
 /** Seconds that are left for exploring. */
 export function leftS(run: RunContext): number {
-  return run.deadline.workS() - KEPT_SHARE * run.deadline.limitS;
+  return run.deadline.workS() - KEPT_SHARE * run.deadline.limitS();
 }
 
 /** What was tried so far, how alike the others answer, and the list of what is to be tried. */

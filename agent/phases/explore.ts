@@ -32,15 +32,20 @@ const MOST_PLANS_WITHOUT_IDEAS = 2;
 const MOST_FACTS_CHARS = 5_000;
 const MOST_SILENCE_S = 60;
 
+/** Why Claude has no turn in this job, for people; '' = nobody expects one. Null = it has one: then recipes leave it time. */
+export function whyNoTurn(run: RunContext, { profile }: Task): string | null {
+  if (run.model === null || run.spec.llm === 'off' || !run.sandbox.generatedCode.accepted) return '';
+  if (profile.submission.form === 'answer') return 'Claude was not asked: answers that are texts are left to the recipes.';
+  return profile.kind === 'rows' ? null : 'Claude was not asked: competitions without labels are left to the recipes.';
+}
+
 /**
  * With a key: Claude plans, writes programs, mends those that fail and improves the best, until the time, the budget or its ideas are over. Says
  * why it stopped. What goes wrong here takes nothing away.
  */
 export async function explore(run: RunContext, task: Task, search: Search): Promise<void> {
-  if (run.model === null || run.spec.llm === 'off' || !run.sandbox.generatedCode.accepted) return;
-  if (task.profile.submission.form === 'answer')
-    return addNote(run, 'Claude was not asked: answers that are texts are left to the recipes.');
-  if (task.profile.kind !== 'rows') return addNote(run, 'Claude was not asked: competitions without labels are left to the recipes.');
+  const whyNot = whyNoTurn(run, task);
+  if (whyNot !== null) return whyNot === '' ? undefined : addNote(run, whyNot);
   const { budgetUsd, attempt } = run.spec;
   const ledger = openLedger({ capUsd: budgetUsd, spentUsd: run.earlier.spentUsd, attempt, append: (fact) => run.journal.append(fact) });
   let reason: string;
@@ -75,9 +80,10 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
     whyNot: () => (run.voice.secondsSinceStored() > MOST_SILENCE_S ? 'storage does not answer: nothing is spent' : null),
   };
   const asker = createAsker(run, ledger, system, limits, count === 1 ? null : workers.follows);
-  const generated = [...search.board.reports.values()].filter(({ kind }) => kind === 'generated');
-  const hidden = new Set(generated.map(({ number }) => number));
-  const known = [...search.board.graded.values()].filter(({ kind, number }) => kind === 'recipe' && !isSuspectOrUnprobed(search, number));
+  const hidden = await hideLater(run, search);
+  const known = [...search.board.graded.values()].filter(
+    ({ kind, number }) => kind === 'recipe' && !hidden.has(number) && !isSuspectOrUnprobed(search, number),
+  );
   const best = known.toSorted((left, right) => compareScores(task.metric, right.score, left.score))[0] ?? null;
   return {
     asker,
@@ -100,6 +106,15 @@ async function begin(run: RunContext, task: Task, search: Search, ledger: Budget
     replannedAt: 0,
     emptyPlans: 0,
   };
+}
+
+/** What an earlier attempt came to after Claude's turn had begun: hidden until this one has gone the same way. */
+async function hideLater(run: RunContext, search: Search): Promise<Set<number>> {
+  const reports = [...search.board.reports.values()];
+  // A journal without that fact may hold programs of Claude all the same: older versions did not write it.
+  const told = run.earlier.explored ?? reports.filter(({ kind }) => kind !== 'generated').map(({ number }) => number);
+  if (run.earlier.explored === null) await run.journal.append({ type: 'exploration-begun', known: [...told] });
+  return new Set(reports.map(({ number }) => number).filter((number) => !told.includes(number)));
 }
 
 /** What long pages say, in a few facts for the others. A text = why nobody is asked any more. */
@@ -150,7 +165,8 @@ async function decide(run: RunContext, task: Task, search: Search, explored: Exp
   if (!asker.isReplaying()) for (const number of hidden) if (!trying.has(number)) hidden.delete(number);
   await listen(run, explored, place);
   if (run.steering.isFinishing()) return { kind: 'over', reason: 'you asked it to finish' };
-  if (leftS(run) <= 0) return { kind: 'over', reason: 'its time is over' };
+  // What an earlier attempt still had the time for is gone through again, by its answers.
+  if (leftS(run) <= 0 && !asker.isNextKept()) return { kind: 'over', reason: 'its time is over' };
   if (explored.programs >= MOST_PROGRAMS) return { kind: 'over', reason: `${MOST_PROGRAMS} programs are the most` };
   await reconsider(run, task, search, explored);
   const item = todos.next();
@@ -210,7 +226,7 @@ async function prepareItem(
   item: TodoItem,
 ): Promise<() => Promise<string | null>> {
   if (item.idea.kind !== 'ablate') return prepareIdea(run, task, search, explored, item);
-  return () => ablateProgram(run, task, search, explored, { item, makeRules: () => makeRules(run, task, search, explored) });
+  return () => ablateProgram(run, task, search, explored, { item, makeRules: (atS) => makeRules(run, task, search, explored, atS) });
 }
 
 /** Asks for a plan by what is known now; its ideas join the list when they come. The work gives why nothing will come any more, or null. */
@@ -218,18 +234,19 @@ async function preparePlan(run: RunContext, task: Task, search: Search, explored
   const { asker, workers, todos } = explored;
   explored.isPlanning = true;
   run.voice.update({ message: 'Claude is planning' });
-  const leftPercent = Math.round((100 * leftS(run)) / run.deadline.limitS);
+  const leftPercent = Math.round((100 * leftS(run)) / run.deadline.limitS());
   const question = askPlanner(leftPercent, await tellSoFar(run, task, search, explored));
   return async () => {
     const planned = await asker.ask(question);
     if (planned.kind === 'closed') return planned.reason;
     return workers.turn('plan', () => {
       const ideas = planned.kind === 'answer' && planned.answer.kind === 'plan' ? planned.answer.ideas : [];
-      const taken = todos.add(ideas, 'planner', makeRules(run, task, search, explored));
+      const taken = todos.add(ideas, 'planner', makeRules(run, task, search, explored, planned.leftS));
       explored.isPlanning = false;
       explored.active -= 1;
       explored.emptyPlans = taken === 0 ? explored.emptyPlans + 1 : 0;
-      return explored.emptyPlans >= MOST_PLANS_WITHOUT_IDEAS ? 'it had no further ideas' : null;
+      if (explored.emptyPlans < MOST_PLANS_WITHOUT_IDEAS) return null;
+      return ideas.length === 0 ? 'it had no further ideas' : 'its further ideas were all refused';
     });
   };
 }
@@ -238,20 +255,24 @@ async function preparePlan(run: RunContext, task: Task, search: Search, explored
  * What keeps an idea off the list: a draft of a family that was drafted before, joining two programs where there are no two, and what would take longer
  * than there is time.
  */
-function makeRules(run: RunContext, task: Task, search: Search, { asker, hidden, families, vetoes }: Explored): TodoRules {
+function makeRules(
+  run: RunContext,
+  task: Task,
+  search: Search,
+  { asker, best, hidden, families, vetoes }: Explored,
+  answeredAtS: number | null,
+): TodoRules {
   const programs = listPrograms(task, search, hidden).length;
-  const slowestS = Math.max(
-    0,
-    ...[...search.board.reports.values()].filter(({ number }) => !hidden.has(number)).map(({ seconds }) => seconds),
-  );
+  const bestS = best === null ? 0 : (search.board.reports.get(best.number)?.seconds ?? 0);
   return {
     refuse(idea) {
       const { kind, family, relative_cost: cost } = idea;
       if (isVetoed(idea, vetoes)) return 'you do not want it';
       if (kind === 'fuse' && programs < 2) return 'there are no two programs to join';
       if (kind === 'draft' && families.has(normalise(family))) return 'its family was drafted before';
-      // An attempt that goes an earlier one's way does not leave it for the clock.
-      return !asker.isReplaying() && cost * slowestS > Math.max(0, leftS(run)) ? 'it would take longer than there is time' : null;
+      // An attempt that goes an earlier one's way leaves off what that one had no time for, and nothing else.
+      const atS = answeredAtS ?? (asker.isReplaying() ? Infinity : leftS(run));
+      return cost * bestS > Math.max(0, atS) ? 'it would take longer than there is time' : null;
     },
   };
 }

@@ -65,7 +65,8 @@ async function tryAndMend(
     if (outcome.kind === 'graded')
       return count(run, task, search, explored, { item, tried, parents, graded: outcome.graded, code: written.code });
     const failure = outcome.failure.replaceAll(/\d+/g, '#');
-    const isHopeless = repairs >= MOST_REPAIRS || failure === failureBefore || leftS(run) <= 0;
+    const isLate = leftS(run) <= 0 && !explored.asker.isNextKept();
+    const isHopeless = repairs >= MOST_REPAIRS || failure === failureBefore || isLate;
     if (isHopeless) return giveUp(run, explored, { item, tried }, 'it kept failing');
     failureBefore = failure;
     const mended = await explored.asker.ask(askDebugger(outcome.failure, outcome.said, written.code));

@@ -8,6 +8,7 @@ import type { GradedSolution } from '../search/scoreboard.ts';
 import { callHarness, isStop, throwIfStopped } from '../context.ts';
 import { ClaimLost, describeError, RunEnds } from '../errors.ts';
 import { HarnessFailure } from '../harness-port.ts';
+import { orderByFamily } from '../search/family.ts';
 import { gradeSolution } from '../search/grade-solution.ts';
 import { chooseStacks } from '../search/recipes.ts';
 import { runEach } from '../search/run-each.ts';
@@ -46,18 +47,26 @@ export async function tryStacks(run: RunContext, task: Task, search: Search): Pr
   }
 }
 
-async function stack(run: RunContext, task: Task, search: Search): Promise<void> {
-  const stacks = chooseStacks(run.recipes, task.profile).filter((recipe) => !isDone(search, recipe));
+/** Whether there are stacks to try, and enough rows and folds for them; their time is another question. */
+export function mayStack(run: RunContext, task: Task, search: Search): boolean {
   const { runs, fold_count: foldCount } = task.folds;
   const answersTests = runs.every((folders) => folders.predict_kind === 'validation+test');
   const bytes = task.data.reduce((sum, file) => sum + file.bytes, 0);
   const isFit = answersTests && foldCount >= LEAST_FOLDS && task.profile.train_rows >= LEAST_ROWS && bytes <= MOST_BYTES;
-  if (stacks.length === 0 || !isFit) return;
+  return isFit && listStacks(run, task, search).length > 0;
+}
+
+function listStacks(run: RunContext, task: Task, search: Search): Recipe[] {
+  return chooseStacks(run.recipes, task.profile).filter((recipe) => !isDone(search, recipe));
+}
+
+async function stack(run: RunContext, task: Task, search: Search): Promise<void> {
+  if (!mayStack(run, task, search)) return;
   const members = chooseMembers(run, task, search);
   if (members.length < 2) return run.log.info('no stack: fewer than two programs fit into the time that is left, twice over');
   const rebuilt = await rebuildMembers(run, task, members);
   if (rebuilt.length < 2) return;
-  for (const recipe of stacks) {
+  for (const recipe of listStacks(run, task, search)) {
     throwIfStopped(run.signal);
     if (run.deadline.workS() < predictStackS(run, task, rebuilt)) return run.log.info(`no time for ${recipe.title}`);
     await tryStack(run, task, search, recipe, rebuilt);
@@ -69,11 +78,12 @@ function isDone(search: Search, { title }: Recipe): boolean {
   return [...search.board.reports.values()].some((report) => report.kind === 'stack' && report.title === title);
 }
 
-/** The best programs, as many as can be trained again in the time that is left. */
+/** The best programs, of different families before others, as many as can be trained again in the time that is left. */
 function chooseMembers(run: RunContext, task: Task, search: Search): MeasuredProgram[] {
-  const programs = [...search.board.graded.values()]
+  const ranked = [...search.board.graded.values()]
     .filter((graded) => isMember(graded))
-    .toSorted((left, right) => compareScores(task.metric, right.score, left.score))
+    .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
+  const programs = orderByFamily(search, ranked)
     .flatMap(({ number }) => search.programs.get(number) ?? [])
     .slice(0, MOST_MEMBERS);
   const fits = () => predictRebuildS(run, task, programs) + predictStackS(run, task, programs) <= SHARE * run.deadline.workS();

@@ -69,7 +69,9 @@ function isNearBest({ metric }: Task, { board }: Search, graded: GradedSolution,
   return behind <= Math.max(2 * pairedStandardError(best.foldScores, graded.foldScores), SHARE_BEHIND * gained);
 }
 
+/** Once, however often it is looked at. */
 function addNote(run: RunContext, text: string): void {
+  if (run.notes.includes(text.slice(0, 500))) return;
   run.notes.push(text.slice(0, 500));
   run.log.warn(text);
 }

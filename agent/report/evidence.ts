@@ -101,7 +101,7 @@ function describeReproduction(run: RunContext, task: Task, search: Search): Repr
     threads: run.threads,
     foldsAtOnce: run.foldsAtOnce,
     memoryMib: run.spec.resources.memoryMib,
-    timeLimitS: run.deadline.limitS,
+    timeLimitS: run.deadline.limitS(),
     overrides: run.spec.task,
     machine: { cpu: cpus()[0]?.model ?? 'unknown', arch: arch() },
     programs,

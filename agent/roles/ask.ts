@@ -17,6 +17,8 @@ export interface Question {
   readonly role: 'analyst' | 'planner' | 'drafter' | 'improver' | 'fuser' | 'debugger' | 'reviewer' | 'ablation-reader' | 'librarian';
   readonly strength: 'strong' | 'cheap';
   readonly text: string;
+  /** How much time is left, in words; told besides. A later attempt, which has less, still asks the same question. */
+  readonly timeLeft?: string;
   readonly kinds: readonly AnswerKind[];
   readonly maxTokens: number;
 }
@@ -29,9 +31,12 @@ const Outcome = z.discriminatedUnion('kind', [
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
+/** With the seconds that were left for exploring when it first came, by which a later attempt decides the same; null = not known any more. */
+export type Asked = Outcome & { readonly leftS: number | null };
+
 /** Asks Claude. */
 export interface Asker {
-  ask(question: Question): Promise<Outcome>;
+  ask(question: Question): Promise<Asked>;
   /** Puts something behind what every further question comes after. */
   tellAll(text: string): void;
   /** Whether it still goes an earlier attempt's way. */
@@ -66,25 +71,27 @@ export function createAsker(
     async ask(question) {
       index += 1;
       const call = index;
-      const request = writeRequest(run, system, question);
-      const requestSha256 = hash(JSON.stringify(request));
+      const request = writeRequest(run, system, question, question.timeLeft ?? '');
+      const requestSha256 = hash(JSON.stringify(writeRequest(run, system, question, '')));
       const stored = await readStored(run, kept, requestSha256);
       if (stored !== null) return stored;
       // From here on it goes another way than the attempt before.
       isReplaying = false;
       const outcome = await askNow(run, ledger, request, question, limits);
-      if (outcome.kind !== 'closed') await store(run, call, question.role, requestSha256, outcome);
-      return outcome;
+      const leftS = Math.round(1000 * limits.leftS()) / 1000;
+      const fact = { call, role: question.role, requestSha256, leftS };
+      if (outcome.kind !== 'closed') await store(run, fact, outcome);
+      return { ...outcome, leftS };
     },
   };
 }
 
-function writeRequest(run: RunContext, system: readonly string[], question: Question): ModelRequest {
+function writeRequest(run: RunContext, system: readonly string[], question: Question, timeLeft: string): ModelRequest {
   const { table } = needModel(run);
   return {
     model: table[question.strength],
     system,
-    user: `${question.text}\n\nAnswer with one of these kinds: ${question.kinds.join(', ')}.`,
+    user: `${question.text}${timeLeft === '' ? '' : `\n\n${timeLeft}`}\n\nAnswer with one of these kinds: ${question.kinds.join(', ')}.`,
     maxTokens: question.maxTokens,
     effort: question.strength === 'strong' ? 'medium' : 'low',
     schema: REPLY_SCHEMA,
@@ -148,19 +155,19 @@ function sortByQuestion(replies: JournalState['replies']): Map<string, StoredRep
   return sorted;
 }
 
-async function readStored(run: RunContext, kept: Map<string, StoredReply[]>, requestSha256: string): Promise<Outcome | null> {
+async function readStored(run: RunContext, kept: Map<string, StoredReply[]>, requestSha256: string): Promise<Asked | null> {
   const known = kept.get(requestSha256)?.shift();
   if (known === undefined) return null;
   const bytes = await retryUnavailable(() => run.store.readObject(known.key, MOST_STORED_BYTES));
   if (bytes === null || hash(bytes) !== known.sha256) return null;
-  return Outcome.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  return { ...Outcome.parse(JSON.parse(Buffer.from(bytes).toString('utf8'))), leftS: known.leftS };
 }
 
-async function store(run: RunContext, call: number, role: Question['role'], requestSha256: string, outcome: Outcome): Promise<void> {
+async function store(run: RunContext, fact: Omit<StoredReply, 'type' | 'key' | 'sha256'>, outcome: Outcome): Promise<void> {
   const body = JSON.stringify(outcome);
-  const key = keys.reply(run.spec.jobId, run.spec.attempt, call);
+  const key = keys.reply(run.spec.jobId, run.spec.attempt, fact.call);
   await run.stopwatch.measure('store', () => createWithRetry(run.store, { key, body, contentType: 'application/json' }));
-  await run.journal.append({ type: 'replied', call, role, requestSha256, key, sha256: hash(body) });
+  await run.journal.append({ type: 'replied', ...fact, key, sha256: hash(body) });
 }
 
 function hash(bytes: string | Uint8Array): string {

@@ -18,11 +18,18 @@ export function askAnalyst(pages: string): Question {
   return { role: 'analyst', strength: 'cheap', text, kinds: ['notes', 'nothing'], maxTokens: PLAN_TOKENS };
 }
 
-/** Asks for ideas. `leftPercent`: of the time limit; it is told in three steps, so that a resumed attempt asks the same. */
+/** Asks for ideas. `leftPercent`: of the time limit. It is told in three steps: more than that nobody plans by. */
 export function askPlanner(leftPercent: number, soFar: string): Question {
   const left = leftPercent > 50 ? 'more than half' : leftPercent > 20 ? 'less than half' : 'little';
-  const text = `${PLANNER}\n\nTime that is left: ${left} of the whole.\n\n${soFar}`;
-  return { role: 'planner', strength: 'strong', text, kinds: ['plan', 'nothing'], maxTokens: PLAN_TOKENS };
+  const timeLeft = `Time that is left: ${left} of the whole.`;
+  return {
+    role: 'planner',
+    strength: 'strong',
+    text: `${PLANNER}\n\n${soFar}`,
+    timeLeft,
+    kinds: ['plan', 'nothing'],
+    maxTokens: PLAN_TOKENS,
+  };
 }
 
 /** Asks for an idea's program: from scratch without parents, a change of the first, or what joins two. `findings`: what readers held against the parents. */

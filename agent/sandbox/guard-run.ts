@@ -3,7 +3,7 @@ import type { RunEnd } from './end-run.ts';
 import type { RunLimits } from './run-limits.ts';
 import type { ExitClass, SolutionRun } from './sandbox.ts';
 import { measureFolder } from './measure-folder.ts';
-import { measureTree } from './process-tree.ts';
+import { listTree, measureMemory } from './process-tree.ts';
 
 const TERM_GRACE_MS = 2_000;
 const POLL_MS = 100;
@@ -37,10 +37,13 @@ export function guardRun(child: RunProcess, order: SolutionRun, limits: RunLimit
     killTimer = setTimeout(run.kill, graceMs);
   };
   const look = async (pid: number): Promise<void> => {
-    const { memoryMib, tasks } = await measureTree(pid, isForked);
+    const members = await listTree(pid, limits.tasks);
+    // Before their memory is added up: a fork bomb is faster than that.
+    const tasks = members.reduce((sum, member) => sum + member.tasks, 0);
+    if (tasks > limits.tasks) return end('killed', `it started more than ${limits.tasks} processes and threads`);
+    const memoryMib = await measureMemory(members, isForked);
     peakMib = Math.max(peakMib, memoryMib);
     if (memoryMib > order.memoryMib) end('oom', `it used more than ${order.memoryMib} MiB of memory`);
-    if (tasks > limits.tasks) end('killed', `it started more than ${limits.tasks} processes and threads`);
     polls += 1;
     if (polls % POLLS_PER_FOLDER_LOOK !== 0) return;
     const sizes = [await measureFolder(order.scratchDir, limits.files), await measureFolder(order.outDir, limits.files)];

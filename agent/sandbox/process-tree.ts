@@ -1,17 +1,21 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** More processes than this are not counted one by one. */
+/** More processes than this are not counted one by one, nor the threads of one. */
 const MAX_COUNTED = 2_000;
 
+/** A process of a tree, with the number of its threads. */
+export interface TreeMember {
+  readonly pid: number;
+  readonly tasks: number;
+}
+
 /**
- * Resident memory in MiB, and the number of processes and threads, of a process and all its descendants. `isForked`: memory that is shared
- * with the process it was forked from counts in part only. Linux only: reads /proc.
+ * Resident memory in MiB of all members together. `isForked`: memory that is shared with the process they were forked from counts in part
+ * only, which takes milliseconds for each of them. Linux only: reads /proc.
  */
-export async function measureTree(pid: number, isForked = false): Promise<{ memoryMib: number; tasks: number }> {
+export async function measureMemory(members: readonly TreeMember[], isForked = false): Promise<number> {
   let pages = 0;
-  let tasks = 0;
-  for (const member of await listTree(pid)) {
-    tasks += member.tasks;
+  for (const member of members) {
     if (isForked) {
       pages += (await readOwnKib(member.pid)) / 4;
       continue;
@@ -21,7 +25,7 @@ export async function measureTree(pid: number, isForked = false): Promise<{ memo
     const [, resident = '0', shared = '0'] = statm.split(' ');
     pages += Number(resident) - Number(shared);
   }
-  return { memoryMib: (pages * 4096) / 2 ** 20, tasks };
+  return (pages * 4096) / 2 ** 20;
 }
 
 /** Anonymous memory, a page that n processes share counted as an n-th: the kernel's own sum, in KiB. */
@@ -56,12 +60,15 @@ export async function killTree(pid: number): Promise<void> {
   for (const member of await listTree(pid)) signalOne(member.pid, 'SIGKILL');
 }
 
-async function listTree(root: number): Promise<{ readonly pid: number; readonly tasks: number }[]> {
-  const found: { pid: number; tasks: number }[] = [];
+/** A process and all its descendants; no more are looked for once their processes and threads are more than `maxTasks`. */
+export async function listTree(root: number, maxTasks = Infinity): Promise<TreeMember[]> {
+  const found: TreeMember[] = [];
   const queue = [root];
-  for (let pid = queue.pop(); pid !== undefined && found.length < MAX_COUNTED; pid = queue.pop()) {
+  let counted = 0;
+  for (let pid = queue.pop(); pid !== undefined && found.length < MAX_COUNTED && counted <= maxTasks; pid = queue.pop()) {
     const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
     found.push({ pid, tasks: tasks.length });
+    counted += tasks.length;
     for (const task of tasks.length > MAX_COUNTED ? [] : tasks) {
       const children = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '');
       for (const child of children.split(' ')) if (child.trim() !== '') queue.push(Number(child));

@@ -1,4 +1,5 @@
 import type { Evaluation } from '../evaluate/harness-protocol.ts';
+import type { Grade } from '../journal/entries.ts';
 import type { RunContext } from '../context.ts';
 import type { FoldsOutcome } from './run-folds.ts';
 import type { GradedSolution } from './scoreboard.ts';
@@ -38,6 +39,17 @@ export async function gradeSolution(
     await finishFailed(run, search, draft, { failure, seconds: seconds(), log: '' });
     return { kind: 'failed', failure, log: '' };
   }
-  const graded = await finishGraded(run, search, draft, { evaluation, seconds: seconds(), log: folds.log, weights: [] });
+  const graded = await finishGraded(run, search, draft, {
+    evaluation,
+    seconds: seconds(),
+    log: folds.log,
+    weights: [],
+    grades: listGrades(folds),
+  });
   return { kind: 'graded', graded, folds };
+}
+
+/** What the folds scored as they came in. */
+export function listGrades({ grades }: FoldsOutcome): Grade[] {
+  return grades.map(({ fold, score }) => ({ fold, score }));
 }

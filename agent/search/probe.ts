@@ -1,3 +1,4 @@
+import type { Grade } from '../journal/entries.ts';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Evaluation, HarnessResultOf, ProbeOutcome } from '../evaluate/harness-protocol.ts';
@@ -18,6 +19,8 @@ export interface MeasuredProgram {
   readonly params: Readonly<Record<string, unknown>>;
   readonly isGenerated: boolean;
   readonly slowestFoldS: number;
+  /** What its folds scored as they came in; absent where nobody asks. */
+  readonly grades?: readonly Grade[];
 }
 
 type Probe = HarnessResultOf<'cut_probes'>['probes'][number];

@@ -3,10 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { Space } from './settings.ts';
 import type { TaskProfile } from '../evaluate/harness-protocol.ts';
 
 /** Where the built-in programs are. */
 export const RECIPES_INDEX = fileURLToPath(new URL('../python/recipes/index.json', import.meta.url));
+
+/** Between the name of a recipe and the number of a setting of it. */
+export const SETTING = '~';
 
 /** Every type of target that a program can be for. */
 export const ALL_TARGET_TYPES = [
@@ -36,7 +40,11 @@ const RecipesIndex = z.object({
       title: z.string(),
       kind: z.enum(['rows', 'stack']).default('rows'),
       params: z.record(z.string(), z.unknown()),
+      /** Parameters that may be searched when time is left. */
+      space: Space.optional(),
       cost_rank: z.number(),
+      /** It takes about so many times what another recipe takes. */
+      cost_like: z.object({ recipe: z.string(), times: z.number().positive() }).optional(),
       tasks: z.array(z.enum(ALL_TARGET_TYPES)),
       modalities: z.array(z.enum(ALL_MODALITIES)),
       max_train_rows: z.number(),
@@ -55,7 +63,11 @@ export interface Recipe {
   readonly program: string;
   readonly sha256: string;
   readonly params: Readonly<Record<string, unknown>>;
+  /** Parameters that may be searched when time is left; absent = none. */
+  readonly space?: Space;
   readonly costRank: number;
+  /** It takes about so many times what another recipe takes on the same data; absent = nobody knows before its first fold. */
+  readonly costLike?: { readonly recipe: string; readonly times: number };
   readonly targetTypes: readonly string[];
   readonly modalities: readonly string[];
   readonly maxTrainRows: number;
@@ -80,7 +92,9 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
       program,
       sha256,
       params: recipe.params,
+      ...(recipe.space === undefined ? {} : { space: recipe.space }),
       costRank: recipe.cost_rank,
+      ...(recipe.cost_like === undefined ? {} : { costLike: recipe.cost_like }),
       targetTypes: recipe.tasks,
       modalities: recipe.modalities,
       maxTrainRows: recipe.max_train_rows,

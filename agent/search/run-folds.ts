@@ -22,6 +22,8 @@ export interface Program {
   readonly isFirstModel: boolean;
   /** Seconds that one run may take; absent = the time that is left. */
   readonly mostRunS?: number;
+  /** Asked after each fold: why the others are not worth their time, or null. */
+  readonly race?: (grade: FoldGrade) => string | null;
 }
 
 /** What the folds of one program came to; `failure` = one line, and nothing of it counts. `trainS` = seconds of its runs. */
@@ -69,6 +71,8 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   const grades: FoldGrade[] = [];
   let failure: string | null = null;
   let trainS = 0;
+  /** Folds run side by side: some have ended before they are graded. */
+  let trained = 0;
   let slowestS = 0;
   const logText: string[] = [];
   let logChars = 0;
@@ -109,6 +113,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
+    trained += 1;
     run.used.runSeconds += outcome.seconds;
     run.used.peakMemoryMib = Math.max(run.used.peakMemoryMib, outcome.peakMemoryMib);
     slowestS = Math.max(slowestS, outcome.seconds);
@@ -118,7 +123,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   const checkFit = (): void => {
     const left = task.folds.runs.length - grades.length;
     const finalS = task.folds.final_run === null ? 0 : FINAL_RUN_SHARE * slowestS;
-    const meanS = trainS / Math.max(1, grades.length);
+    const meanS = trainS / Math.max(1, trained);
     const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
     const leftS = run.deadline.workS();
     if (left > 0 && neededS > leftS * (program.isFirstModel ? FIRST_MODEL_PATIENCE : 1)) {
@@ -134,6 +139,8 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
         const grade = await run.stopwatch.measure('grade', () => callHarness(run, 'grade_fold', params));
         grades.push(grade);
         if (grade.failure !== null) giveUp(`${folders.run_id}: ${grade.failure}`);
+        const lost = program.race?.(grade) ?? null;
+        if (lost !== null) giveUp(lost);
         checkFit();
         run.voice.update({ message: `solution ${program.number}: ${grades.length} of ${task.folds.runs.length} folds` });
       });

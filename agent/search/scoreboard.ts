@@ -36,6 +36,25 @@ export function isImprovement(metric: Pick<FixedMetric, 'direction'>, challenger
   return gain > pairedStandardError(challenger.foldScores, best.foldScores);
 }
 
+/** With fewer training rows, the best of several is often the luckiest. */
+const FEW_ROWS = 10_000;
+/** Standard errors of the paired difference within which nobody can tell two apart; a blend leaves members out by the same. */
+const TIE_ERRORS = 2;
+
+/**
+ * Whether a blend takes the place of a single model that nobody can tell from it. The single one's score is the best of several, and too good for
+ * that; the blend's is nested.
+ */
+export function isTieOfFew(
+  metric: Pick<FixedMetric, 'direction'>,
+  rows: number,
+  blend: GradedSolution,
+  best: GradedSolution | null,
+): boolean {
+  if (best === null || best.kind === 'baseline' || blend.kind !== 'blend' || rows >= FEW_ROWS) return false;
+  return -compareScores(metric, blend.score, best.score) <= TIE_ERRORS * pairedStandardError(blend.foldScores, best.foldScores);
+}
+
 /** Standard error of the mean difference of two solutions over the same folds; 0 when it cannot be told. */
 export function pairedStandardError(left: readonly number[], right: readonly number[]): number {
   if (left.length !== right.length || left.length < 2) return 0;

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../evaluate/harness-protocol.ts';
-import type { JournalFact, StateObject } from '../journal/entries.ts';
+import type { Grade, JournalFact, StateObject } from '../journal/entries.ts';
 import type { Keeper } from './keep.ts';
 import type { RunContext, Task } from '../context.ts';
 import type { GradedSolution, Scoreboard } from './scoreboard.ts';
@@ -8,7 +8,8 @@ import type { SolutionReport, TrustCheck } from '#core/report.ts';
 import type { TodoItem } from './todo-list.ts';
 import { callHarness } from '../context.ts';
 import { readProgram, writeProgram } from './program-files.ts';
-import { createScoreboard, findBestByScore, isImprovement, isSuspect, lacksProbes, toScore } from './scoreboard.ts';
+import { createScoreboard, findBestByScore, isImprovement, isSuspect, isTieOfFew, lacksProbes, toScore } from './scoreboard.ts';
+import { SETTING } from './recipes.ts';
 import { formatScore, loadState, saveState, shortenReport, storeBest, storeSolutionFile } from './keep.ts';
 
 /** What an attempt has tried, and the best valid file that came of it. */
@@ -21,12 +22,14 @@ export interface Search {
   todos: readonly TodoItem[];
   /** The programs of the graded solutions, to run them once more. */
   readonly programs: Map<number, MeasuredProgram>;
+  /** What recipes took, by name: others are thought to take so many times that. */
+  readonly recipeSeconds: Map<string, number>;
 }
 
 /** Starts with what earlier attempts finished (when it is still of this task), then makes sure of a valid file: the constant baseline. */
 export async function beginSearch(run: RunContext, task: Task, resumable: boolean): Promise<Search> {
   const keeper: Keeper = { best: null, firstValidSeconds: null };
-  const search: Search = { board: createScoreboard(), keeper, weights: [], todos: [], programs: new Map() };
+  const search: Search = { board: createScoreboard(), keeper, weights: [], todos: [], programs: new Map(), recipeSeconds: new Map() };
   if (resumable) await adoptFinished(run, search);
   if (!search.board.graded.has(0)) await runBaseline(run, task, search);
   const best = findBestByScore(search.board, task.metric, ['recipe', 'generated']);
@@ -60,10 +63,13 @@ async function rememberProgram(run: RunContext, search: Search, report: Solution
   if (kind === 'stack') return;
   const slowestFoldS = seconds / Math.max(1, foldScores.length);
   const started = run.earlier.started.get(number)?.program;
-  const recipe = run.recipes.find(({ name, sha256 }) => name === started?.recipe && sha256 === started.sha256);
+  const recipe = run.recipes.find(({ name, sha256 }) => name === started?.recipe.split(SETTING)[0] && sha256 === started.sha256);
   if (recipe !== undefined) {
-    const { program: path, params, origin } = recipe;
-    search.programs.set(number, { number, path, params, isGenerated: origin === 'generated', slowestFoldS });
+    const { program: path, origin } = recipe;
+    const params = started?.recipe === recipe.name ? recipe.params : (started?.params ?? {});
+    const grades = run.earlier.finished.get(number)?.grades ?? [];
+    search.programs.set(number, { number, path, params, isGenerated: origin === 'generated', slowestFoldS, grades });
+    search.recipeSeconds.set(started?.recipe ?? recipe.name, seconds);
     return;
   }
   const code = kind === 'generated' ? await readProgram(run, report) : null;
@@ -131,7 +137,7 @@ export async function finishFailed(
 ): Promise<void> {
   const logKey = await storeLog(run, draft.number, end.log);
   const report = shortenReport(makeReport(draft, { state: 'failed', failure: end.failure, seconds: round(end.seconds), logKey }));
-  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null });
+  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null, grades: [] });
   run.log.warn(`solution ${draft.number} failed: ${end.failure}`);
   search.board.reports.set(draft.number, report);
   run.voice.update({ solutionsDone: countDone(search), message: `solution ${draft.number} failed` }, report);
@@ -147,6 +153,7 @@ export async function finishGraded(
     readonly seconds: number;
     readonly log: string;
     readonly weights: readonly { readonly solution: number; readonly weight: number }[];
+    readonly grades?: readonly Grade[];
   },
 ): Promise<GradedSolution> {
   const { evaluation } = end;
@@ -169,7 +176,14 @@ export async function finishGraded(
     }),
   );
   const { standard_error: standardError } = evaluation;
-  await run.journal.append({ type: 'solution-finished', report, standardError, weights: [...end.weights], state });
+  await run.journal.append({
+    type: 'solution-finished',
+    report,
+    standardError,
+    weights: [...end.weights],
+    state,
+    grades: [...(end.grades ?? [])],
+  });
   const graded = addGraded(search, report, evaluation);
   const { score, low, high } = evaluation;
   const interval = `${formatScore(score)} (95 %: ${formatScore(low)} to ${formatScore(high)})`;
@@ -185,7 +199,9 @@ export async function finishGraded(
 export async function considerBest(run: RunContext, task: Task, search: Search, graded: GradedSolution): Promise<void> {
   if (isSuspect(graded)) return sayWhySuspect(run, graded);
   if (lacksProbes(graded)) return;
-  if (isImprovement(task.metric, graded, search.keeper.best?.solution ?? null)) await makeBest(run, task, search, graded);
+  const best = search.keeper.best?.solution ?? null;
+  if (isImprovement(task.metric, graded, best) || isTieOfFew(task.metric, task.profile.train_rows, graded, best))
+    await makeBest(run, task, search, graded);
 }
 
 /** Makes the solution the best if its file is valid. */
@@ -200,7 +216,7 @@ async function dropInvalid(run: RunContext, search: Search, graded: GradedSoluti
   const report = { ...graded.report, state: 'failed' as const, failure: problem };
   search.board.reports.set(graded.number, report);
   run.log.warn(`solution ${graded.number}: ${problem}`);
-  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null });
+  await run.journal.append({ type: 'solution-finished', report, standardError: null, weights: [], state: null, grades: [] });
   run.voice.update({}, report);
 }
 
@@ -216,7 +232,7 @@ export async function reviseGraded(
   const state = await run.stopwatch.measure('store', () => saveState(run, number));
   const notes = graded.report.checks.filter(({ name }) => name === READER_CHECK);
   const report = shortenReport({ ...graded.report, checks: [...evaluation.checks, ...notes], trust: evaluation.trust });
-  await run.journal.append({ type: 'solution-finished', report, standardError: evaluation.standard_error, weights: [], state });
+  await run.journal.append({ type: 'solution-finished', report, standardError: evaluation.standard_error, weights: [], state, grades: [] });
   run.voice.update({}, report);
   const revised = addGraded(search, report, evaluation);
   const { best } = search.keeper;

@@ -16,7 +16,7 @@ import { API_KEY, startClaudeServer } from '#test/claude-server/server.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
 import { PYTHON } from '#test/_support/python.ts';
 
-const USAGE = `npm run bench:idea [-- --time-limit SECONDS --seeds N]: house prices, divided anew for each seed, by the recipes alone and with one idea of a
+const USAGE = `npm run bench:idea [-- --time-limit SECONDS --seeds N --first-seed N]: house prices, divided anew for each seed, by the recipes alone and with one idea of a
 scripted Claude, fixed beforehand (bench/idea/program.py), beside one that is noise with a perfect claim. Scores on the rows that were held out.`;
 const SLUG = 'ames-house-prices';
 const TARGET = 'Sale_Price';
@@ -24,6 +24,7 @@ const Rows = z.array(z.record(z.string(), z.string()));
 type Row = z.infer<typeof Rows>[number];
 const Evidence = z.object({
   best: z.object({ title: z.string() }),
+  solutions: z.array(z.object({ title: z.string(), score: z.object({ score: z.number() }).nullable(), failure: z.string().nullable() })),
   seconds: z.object({ train: z.number(), grade: z.number(), claude: z.number() }).catchall(z.number()),
   totalSeconds: z.number(),
 });
@@ -48,13 +49,20 @@ interface Pair {
   readonly alone: number;
   readonly withIdea: number;
   readonly best: string;
+  /** What the idea scored by itself, or why it did not. */
+  readonly idea: string;
   /** What was neither training, grading nor Claude, as a part of the run with the idea. */
   readonly overhead: number;
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { help: { type: 'boolean' }, 'time-limit': { type: 'string', default: '240' }, seeds: { type: 'string', default: '5' } },
+    options: {
+      help: { type: 'boolean' },
+      'time-limit': { type: 'string', default: '240' },
+      seeds: { type: 'string', default: '5' },
+      'first-seed': { type: 'string', default: '1' },
+    },
   });
   if (values.help === true) {
     process.stdout.write(`${USAGE}\n`);
@@ -64,14 +72,15 @@ async function main(): Promise<number> {
   const idea = await readFile(new URL('program.py', import.meta.url), 'utf8');
   const pairs: Pair[] = [];
   process.stdout.write(
-    '| seed | recipes alone | with the idea | gain | best solution | own time |\n| --- | --- | --- | --- | --- | --- |\n',
+    '| seed | recipes alone | with the idea | gain | idea alone, by folds | best solution | own time |\n| --- | --- | --- | --- | --- | --- | --- |\n',
   );
-  for (let seed = 1; seed <= Number(values.seeds); seed += 1) {
+  const firstSeed = Number(values['first-seed']);
+  for (let seed = firstSeed; seed < firstSeed + Number(values.seeds); seed += 1) {
     const pair = await comparePair(rows, seed, idea, Number(values['time-limit']));
     pairs.push(pair);
     const gain = pair.alone - pair.withIdea;
     process.stdout.write(
-      `| ${seed} | ${pair.alone.toFixed(4)} | ${pair.withIdea.toFixed(4)} | ${gain.toFixed(4)} | ${pair.best} | ${(100 * pair.overhead).toFixed(1)} % |\n`,
+      `| ${seed} | ${pair.alone.toFixed(4)} | ${pair.withIdea.toFixed(4)} | ${gain.toFixed(4)} | ${pair.idea} | ${pair.best} | ${(100 * pair.overhead).toFixed(1)} % |\n`,
     );
   }
   const gains = pairs.map(({ alone, withIdea }) => alone - withIdea);
@@ -116,6 +125,7 @@ async function comparePair(rows: readonly Row[], seed: number, idea: string, tim
       alone: score(truth, alone.submission),
       withIdea: score(truth, helped.submission),
       best: helped.best,
+      idea: helped.idea,
       overhead: helped.overhead,
     };
   } finally {
@@ -168,7 +178,7 @@ async function solve(
   storeDir: string,
   timeLimitS: number,
   url: string | null,
-): Promise<{ submission: Map<string, string>; best: string; overhead: number }> {
+): Promise<{ submission: Map<string, string>; best: string; idea: string; overhead: number }> {
   const store = createDirectoryStore({ root: storeDir, durable: false });
   const { manifest, error } = await solveLocally({
     slug: nameFolder(folder),
@@ -190,10 +200,20 @@ async function solve(
     const key = manifest.files.find((file) => file.name === name)?.key ?? '';
     return Buffer.from((await store.readObject(key, 2 ** 26)) ?? '').toString('utf8');
   };
-  const { best, seconds, totalSeconds } = Evidence.parse(JSON.parse(await readFileOf('evidence.json')));
+  const { best, solutions, seconds, totalSeconds } = Evidence.parse(JSON.parse(await readFileOf('evidence.json')));
   const overhead = 1 - (seconds.train + seconds.grade + seconds.claude) / totalSeconds;
   const rows = Rows.parse(parse(await readFileOf('submission.csv'), { columns: true }));
-  return { submission: new Map(rows.map((row) => [row['Id'] ?? '', row[TARGET] ?? ''])), best: best.title, overhead };
+  return {
+    submission: new Map(rows.map((row) => [row['Id'] ?? '', row[TARGET] ?? ''])),
+    best: best.title,
+    idea: describeIdea(solutions),
+    overhead,
+  };
+}
+
+function describeIdea(solutions: z.infer<typeof Evidence>['solutions']): string {
+  const idea = solutions.findLast(({ title }) => title === 'meaning');
+  return idea?.score?.score.toFixed(4) ?? idea?.failure?.slice(0, 120) ?? 'not tried';
 }
 
 function score(truth: ReadonlyMap<string, string>, submission: ReadonlyMap<string, string>): number {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import GradientBoostingRegressor
+from lightgbm import LGBMRegressor
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import RobustScaler
 from sklearn.svm import SVR
@@ -24,7 +24,17 @@ rows = pd.read_parquet(args.predict / "rows.parquet")
 features = task["feature_columns"]
 target = task["targets"][0]["name"]
 
-GRADES = {"Very_Poor": 1, "Poor": 2, "Below_Average": 4, "Fair": 3, "Average": 5, "Typical": 5, "Above_Average": 6, "Good": 7, "Very_Good": 8}
+GRADES = {
+    "Very_Poor": 1,
+    "Poor": 2,
+    "Below_Average": 4,
+    "Fair": 3,
+    "Average": 5,
+    "Typical": 5,
+    "Above_Average": 6,
+    "Good": 7,
+    "Very_Good": 8,
+}
 GRADES |= {"Excellent": 9, "Very_Excellent": 10, "No_Basement": 0, "No_Garage": 0, "No_Pool": 0}
 
 
@@ -72,11 +82,20 @@ middle = y.mean()
 machine = SVR(C=3.0, epsilon=0.02, gamma=0.004).fit(linear, y - middle).predict(linear_asked) + middle
 trees = np.zeros(len(rows))
 table, table_asked = np.hstack([numbers.to_numpy(), words.to_numpy()]), np.hstack([asked.to_numpy(), asked_words.to_numpy()])
-for seed in range(2):
-    model = GradientBoostingRegressor(
-        loss="huber", n_estimators=900, learning_rate=0.04, max_depth=4, min_samples_leaf=8, subsample=0.6, max_features=0.15, random_state=args.seed + seed
+for seed in range(3):
+    model = LGBMRegressor(
+        n_estimators=600,
+        learning_rate=0.03,
+        num_leaves=12,
+        min_child_samples=10,
+        subsample=0.7,
+        subsample_freq=1,
+        colsample_bytree=0.15,
+        random_state=args.seed + seed,
+        n_jobs=args.threads,
+        verbose=-1,
     )
-    trees += model.fit(table, y).predict(table_asked) / 2
-scores = np.expm1(0.3 * ridge + 0.35 * machine + 0.35 * trees)
+    trees += model.fit(table, y).predict(table_asked) / 3
+scores = np.expm1(0.25 * ridge + 0.35 * machine + 0.4 * trees)
 answer = pd.DataFrame({task["key_column"]: rows[task["key_column"]], task["score_columns"][0]["name"]: scores})
 answer.to_csv(args.out / "scores.csv", index=False)

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { solveLocally } from '#agent/solve.ts';
@@ -14,11 +14,14 @@ import type { CommandContext, OutputFlag } from '../context.ts';
 import { CliError, EXIT_CODES } from '../exit-codes.ts';
 import { ProgressLine, formatScore } from '../output.ts';
 import { findSource } from '../find-source.ts';
+import { describeSolved, SolvedEvidence } from '../solution-table.ts';
 import type { TaskFlags } from '../task-options.ts';
 
 interface SolveFlags extends OutputFlag, TaskFlags {
   readonly out: string;
   readonly timeLimit: number;
+  readonly time?: number;
+  readonly json?: boolean;
   readonly threads?: number;
   readonly budgetUsd: number;
   readonly llm: boolean;
@@ -26,7 +29,8 @@ interface SolveFlags extends OutputFlag, TaskFlags {
 }
 
 /** `solve`: the agent alone, on a folder of files, a bundled competition or Kaggle itself; its files land in one folder. */
-export async function solveCommand(context: CommandContext, competition: string, flags: SolveFlags): Promise<number> {
+export async function solveCommand(context: CommandContext, competition: string, given: SolveFlags): Promise<number> {
+  const flags = { ...given, timeLimit: given.time ?? given.timeLimit, output: given.json === true ? ('json' as const) : given.output };
   const source = await findSource(competition, context.env);
   const folder = resolve(flags.out);
   const storeDir = await mkdtemp(join(tmpdir(), 'kaggle-agent-solve-'));
@@ -62,7 +66,7 @@ export async function solveCommand(context: CommandContext, competition: string,
       throw new CliError(message, context.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.jobFailed);
     }
     const paths = await copyOut(storeDir, store, result.manifest, folder);
-    report(context, result.manifest, paths, flags);
+    await report(context, result.manifest, { paths, folder }, flags);
     return EXIT_CODES.ok;
   } finally {
     line.close();
@@ -97,11 +101,16 @@ export async function copyOut(storeDir: string, store: ArtifactStore, manifest: 
   return paths;
 }
 
-function report(context: CommandContext, manifest: Manifest, paths: readonly string[], flags: SolveFlags): void {
+async function report(
+  context: CommandContext,
+  manifest: Manifest,
+  { paths, folder }: { readonly paths: readonly string[]; readonly folder: string },
+  flags: SolveFlags,
+): Promise<void> {
   if (flags.output === 'json') {
-    const { cv, metric, quality, trust, solutions, firstValidSeconds, seconds, notes } = manifest;
+    const { cv, metric, direction, expected, quality, trust, solutions, firstValidSeconds, seconds, notes } = manifest;
     context.console.out(
-      `${JSON.stringify({ metric, cv, quality, trust, solutions, first_valid_seconds: firstValidSeconds, seconds, notes, files: paths })}\n`,
+      `${JSON.stringify({ metric, direction, cv, expected, quality, trust, solutions, first_valid_seconds: firstValidSeconds, seconds, notes, files: paths })}\n`,
     );
     return;
   }
@@ -109,6 +118,8 @@ function report(context: CommandContext, manifest: Manifest, paths: readonly str
     const { cv } = manifest;
     if (cv !== null)
       context.console.progress(`${manifest.metric} ${formatScore(cv.score)}  95 % [${formatScore(cv.low)}, ${formatScore(cv.high)}]\n`);
+    const evidence = SolvedEvidence.safeParse(JSON.parse(await readFile(join(folder, 'evidence.json'), 'utf8')));
+    if (evidence.success) context.console.progress(describeSolved(evidence.data));
     for (const note of manifest.notes) context.console.progress(`note: ${note}\n`);
   }
   context.console.out(paths.map((path) => `${path}\n`).join(''));

@@ -46,7 +46,7 @@ const CLAUDE_TESTS = [
 ];
 
 const bin = (name) => inProject('node_modules', '.bin', name);
-const pythonFolders = () => ['agent/python', 'scripts', 'examples'].filter((folder) => existsSync(inProject(folder)));
+const pythonFolders = () => ['agent/python', 'scripts', 'examples', 'bench'].filter((folder) => existsSync(inProject(folder)));
 
 /** Building the storage emulator takes minutes: not for a run of a few named files that have nothing to do with storage. */
 function mayNeedFakeGcs(args) {
@@ -83,6 +83,19 @@ async function testCluster(args) {
   const sdk = { name: 'cloudevents-sdk', lock: 'test/cluster/cloudevents-sdk.lock', minimum: [3, 10], title: 'the CloudEvents SDK' };
   await withSetupLock(() => installLockedEnvironment({ ...sdk, log: say }));
   return runProgram(inProject('scripts/run-tests.ts'), ['--config', 'test/cluster/ava.config.mjs', ...args]);
+}
+
+/** The benchmark's sets and peers, each in an environment of its own: the peers cannot share one. */
+const BENCH_ENVIRONMENTS = [
+  { name: 'bench-sets', lock: 'bench/solver/sets.lock', minimum: [3, 11], title: "the benchmark's data sets" },
+  { name: 'bench-autogluon', lock: 'bench/solver/peers/autogluon.lock', minimum: [3, 11], title: 'AutoGluon' },
+  { name: 'bench-flaml', lock: 'bench/solver/peers/flaml.lock', minimum: [3, 11], title: 'FLAML' },
+];
+
+async function benchSolver(args) {
+  await prepare([npm, python]);
+  for (const environment of BENCH_ENVIRONMENTS) await withSetupLock(() => installLockedEnvironment({ ...environment, log: say }));
+  return runProgram(inProject('bench/solver/main.ts'), args, { cwd: process.cwd() });
 }
 
 /** Runs every check, also after one failed, and fails if any did. */
@@ -137,6 +150,7 @@ export const verbs = {
   'bench-sandbox': program('bench/sandbox.ts', [npm, python]),
   'bench-demos': program('bench/demos.ts', [npm, python]),
   'record-claude': program('test/claude-server/main.ts', [npm]),
+  'bench-solver': benchSolver,
   'bench-idea': program('bench/idea/main.ts', [npm, python]),
   attack: program('test/attack/main.ts', [npm, python]),
   images: buildImages,

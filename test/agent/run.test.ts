@@ -12,6 +12,7 @@ import { nameSubmission } from '#agent/report/plain-csv.ts';
 import { makeToken, signHint, verifyHint } from '#adapters/signing.ts';
 import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
 import { unavailable } from '#core/errors.ts';
 import { wrapWrites } from '#agent/storing.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
@@ -281,6 +282,22 @@ test("files that the harness can't read end with 64 and the harness's own senten
   t.is(await runAgent(params), 64);
   const exited = (await readEvents(store, params.spec.jobId, 1)).at(-1);
   t.true(exited?.type === 'exited' && exited.error?.code === 'bad-input' && exited.error.message.includes('row 17'));
+});
+
+test('a limit that is over before the data were read ends with 64, and the sentence asks for more time', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let ms = 0;
+  const clock = { now: systemClock.now, monotonicMs: () => ms };
+  const onCall = (method: string): void => {
+    if (method !== 'cut') return;
+    ms += 1000 * makeSpec().remainingS;
+    throw new HarnessFailure('died', 'cut took longer than 5 s; the harness was stopped');
+  };
+  const params = await makeAgentParams(dir, store, { clock, startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall) });
+  t.is(await runAgent(params), 64);
+  const exited = (await readEvents(store, params.spec.jobId, 1)).at(-1);
+  t.like(exited, { type: 'exited', error: { code: 'bad-input', turn: 'caller' } });
+  t.true(exited?.type === 'exited' && /^The time limit of \d+ s was over .*give the job more time/.test(exited.error?.message ?? ''));
 });
 
 test('no valid file at all is a failure, never a result', async (t) => {

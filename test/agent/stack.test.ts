@@ -75,6 +75,16 @@ test('a stack that beats the blend without two folds becomes the best, and the r
   t.is(runs.filter((line) => line.endsWith('recipe-4.py')).length, 3 + 2);
 });
 
+test('members of a stack are of different programs first, then the best of their other settings', async (t) => {
+  const params = await makeParams(t, 2);
+  const [one, two, three, stack] = params.recipes;
+  if (!one || !two || !three || !stack) return t.fail('recipes are missing');
+  const settings = [2.5, 2.6, 2.7].map((score) => ({ ...one, name: `one-${score}`, title: `One with ${score}`, params: { score } }));
+  const more = { ...params, recipes: [one, ...settings, two, three, stack] };
+  const manifest = await finish(t, more);
+  t.is((await readSolutions(more)).get(manifest.bestSolution ?? -1), 'stack 1,5,6,2 valid');
+});
+
 test('a stack that is no better without two folds is shown and not chosen', async (t) => {
   const params = await makeParams(t, 2.75);
   const manifest = await finish(t, params);

@@ -89,3 +89,25 @@ test('a first model whose first fold was slow is gone on with: it may fit all th
   t.is(manifest.quality, 'model', manifest.notes.join('; '));
   t.true(manifest.seconds < 90, `${manifest.seconds} s: the reserve of 10 s was not touched`);
 });
+
+test('of folds that run side by side each counts once when the rest is predicted', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  const pair = Promise.withResolvers<void>();
+  let seen = 0;
+  // Two runs of 20 s at once leave 31 s for the third: enough for one, not for two.
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const isSecond = order.program.includes('recipe-2');
+    if (isSecond && (seen += 1) === 2) pair.resolve();
+    if (isSecond) await pair.promise;
+    monotonicMs += 1000 * (isSecond ? 10 : 1);
+    await writeFile(join(order.outDir, 'score.txt'), isSecond ? '3' : '5');
+    return { exitClass: 'ok', exitCode: 0, seconds: isSecond ? 20 : 1, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const spec = makeSpec({ remainingS: 60, resources: { cpuMillis: 2000, memoryMib: 1024 } });
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5, 3]);
+  t.is(await runAgent(await makeAgentParams(dir, store, { sandbox, clock, spec, recipes, foldsAtOnce: 2 })), 0);
+  const { bestSolution, notes } = await readValidManifest(store, spec.jobId, 1);
+  t.true((bestSolution ?? 0) >= 2, notes.join());
+});

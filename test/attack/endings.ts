@@ -12,6 +12,8 @@ export interface Ending {
 }
 
 const SHORT_MS = 6_000;
+/** Long enough for a program on a slow, busy machine to get to the limit that it shall meet. */
+const BUSY_MS = 90_000;
 
 /** Programs that use up time, memory, tasks, disk or output, and such that do not want to end. */
 export const ENDINGS: readonly Ending[] = [
@@ -36,38 +38,38 @@ export const ENDINGS: readonly Ending[] = [
     program: 'import time\nkept = []\nwhile True:\n    kept.append(bytearray(b"x" * (20 << 20)))\n    time.sleep(0.02)',
     ends: ['oom'],
     layer: 'memory limit',
-    timeoutMs: 30_000,
+    timeoutMs: BUSY_MS,
   },
   { name: 'a file of 1 TB', program: 'open("big", "wb").truncate(1 << 40)', ends: ['disk'], layer: 'file limit' },
   {
     name: 'a full disk',
-    program: 'import time\nfor n in range(40):\n    open(str(n), "wb").write(bytes(4 << 20))\n    time.sleep(0.05)\ntime.sleep(20)',
+    program: 'import time\nfor n in range(40):\n    open(str(n), "wb").write(bytes(4 << 20))\n    time.sleep(0.05)\ntime.sleep(90)',
     ends: ['disk'],
     layer: 'disk limit',
-    timeoutMs: 15_000,
+    timeoutMs: BUSY_MS,
   },
   {
     name: 'a million files',
     program: 'import time\nfor n in range(1_000_000): open(str(n), "w").close()',
     ends: ['disk'],
     layer: 'disk limit',
-    timeoutMs: 15_000,
+    timeoutMs: BUSY_MS,
   },
   {
     name: 'a million threads',
-    program: 'import threading, time\nfor _ in range(1_000_000): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()',
+    program: 'import threading, time\nfor _ in range(1_000_000): threading.Thread(target=time.sleep, args=(120,), daemon=True).start()',
     ends: ['killed', 'crashed', 'oom'],
     layer: 'task limit',
-    timeoutMs: 15_000,
+    timeoutMs: BUSY_MS,
   },
   {
     name: 'a fork bomb',
     // Bounded and slow enough that a machine whose sandbox lets it through survives the proof.
-    program: 'import os, time\nfor _ in range(700):\n    if os.fork() == 0: time.sleep(60)\n    time.sleep(0.005)\ntime.sleep(20)',
+    program: 'import os, time\nfor _ in range(700):\n    if os.fork() == 0: time.sleep(120)\n    time.sleep(0.005)\ntime.sleep(90)',
     // Each copy counts its memory: either limit may be the first.
     ends: ['killed', 'crashed', 'blocked', 'oom'],
     layer: 'task limit',
-    timeoutMs: 15_000,
+    timeoutMs: BUSY_MS,
   },
   {
     name: 'a million open files',

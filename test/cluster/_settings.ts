@@ -5,6 +5,7 @@ import { requireSetting } from './_harness.ts';
 
 const PATIENCE_MS = 180_000;
 const OLD_REVISION_MS = 120_000;
+const GENTLE_MS = 60_000;
 const NEVER = '0 0 30 2 *';
 const EVERY_MINUTE = '* * * * *';
 const Container = z.object({
@@ -72,18 +73,18 @@ async function patchService(name: string, operations: readonly unknown[]): Promi
     (await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'name'])).trim() === '';
   const gone = `the old revision of ${name} to be gone`;
   // Knative takes it to zero by itself, unless its pods die so often that nobody can tell how busy they are: then it is taken away.
-  try {
-    await waitUntil(gone, isAlone, OLD_REVISION_MS);
-  } catch {
+  const isGoneWithin = (timeoutMs: number, ask: () => Promise<boolean>) => waitUntil(gone, ask, timeoutMs).catch(() => false);
+  if (await isGoneWithin(OLD_REVISION_MS, isAlone)) return;
+  const takeAway = async (grace: readonly string[]) => {
     await deleteOldRevisions(name, latest);
-    // Their pods may take the five minutes of their grace for a request that nobody answers any more.
-    const pods = ['delete', 'pods', '--namespace', 'plane', '--selector', selector, '--grace-period=5', '--wait=false'];
-    const isTakenAway = async () => {
-      await kubectl(pods);
-      return isAlone();
-    };
-    await waitUntil(gone, isTakenAway, PATIENCE_MS);
-  }
+    // Not left to the garbage collector, which may be minutes late on a busy node while each Deployment makes its pods again.
+    await kubectl(['delete', 'deployments,replicasets', '--namespace', 'plane', '--selector', selector, '--wait=false']);
+    await kubectl(['delete', 'pods', '--namespace', 'plane', '--selector', selector, '--wait=false', ...grace]);
+    return isAlone();
+  };
+  if (await isGoneWithin(GENTLE_MS, () => takeAway(['--grace-period=5']))) return;
+  const left = await kubectl(['get', 'pods', '--namespace', 'plane', '--selector', selector, '--output', 'wide']);
+  await waitUntil(`${gone}, of which was left:\n${left}`, () => takeAway(['--grace-period=0', '--force']), PATIENCE_MS);
 }
 
 async function deleteOldRevisions(name: string, latest: string): Promise<void> {
@@ -99,7 +100,7 @@ async function deleteOldRevisions(name: string, latest: string): Promise<void> {
     'name',
   ]);
   const old = listed.split('\n').filter((line) => line !== '' && !line.endsWith(`/${latest}`));
-  if (old.length > 0) await kubectl(['delete', ...old, '--namespace', 'plane', '--wait=false']);
+  if (old.length > 0) await kubectl(['delete', ...old, '--namespace', 'plane', '--wait=false', '--ignore-not-found']);
 }
 
 /** Changes the pods of attempts, and gives the launcher a new revision, so that it reads them anew. */

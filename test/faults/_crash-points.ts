@@ -17,6 +17,8 @@ const changes = (fragment: string) => (args: readonly unknown[]) => {
   const [params] = args;
   return typeof params === 'object' && params !== null && 'change' in params && textOf(params.change).includes(fragment);
 };
+/** For `changeJob` that changed the row: one that came too late, to a row that had changed, gives null and is tried once more. */
+const changed = (fragment: string) => (args: readonly unknown[], result: unknown) => result !== null && changes(fragment)(args);
 const isNotEmpty = (_args: readonly unknown[], result: unknown) => Array.isArray(result) && result.length > 0;
 
 /** Every place between two side effects of submitting, launching, claiming, recording, cancelling and retrying, by the name of its test. */
@@ -31,7 +33,7 @@ export const CRASH_POINTS = {
     port: 'store',
     method: 'changeJob',
     when: 'after',
-    matches: changes('"state":"queued"'),
+    matches: changed('"state":"queued"'),
   },
   'claim: the agent has claimed, the ledger does not say running': {
     port: 'store',
@@ -43,7 +45,7 @@ export const CRASH_POINTS = {
     port: 'store',
     method: 'changeJob',
     when: 'after',
-    matches: changes('"state":"running"'),
+    matches: changed('"state":"running"'),
   },
   'record: the manifest is verified, no file copied': { port: 'artifacts', method: 'copyObject', when: 'before', matches: always },
   'record: the files are copied, the ledger not told': { port: 'artifacts', method: 'copyObject', when: 'after', matches: always },
@@ -52,7 +54,7 @@ export const CRASH_POINTS = {
     port: 'store',
     method: 'changeJob',
     when: 'after',
-    matches: changes('"completedAt"'),
+    matches: changed('"completedAt"'),
   },
   'record: before the Job may be forgotten': { port: 'runner', method: 'markRecorded', when: 'before', matches: always },
   'record: the Job may be forgotten, its slot is not noted as free': {
@@ -66,7 +68,7 @@ export const CRASH_POINTS = {
     port: 'store',
     method: 'changeJob',
     when: 'after',
-    matches: changes('cancelRequestedAt'),
+    matches: changed('cancelRequestedAt'),
   },
   'cancel: the reason is noted, the Job not deleted': { port: 'runner', method: 'remove', when: 'before', matches: always },
   'cancel: the Job is being deleted, the end not recorded': { port: 'runner', method: 'remove', when: 'after', matches: always },
@@ -88,7 +90,7 @@ export const CRASH_POINTS = {
     when: 'after',
     matches: mentions('/claim'),
   },
-  'retry: back in line, the event not sent': { port: 'store', method: 'changeJob', when: 'after', matches: changes('"failedAttempts":1') },
+  'retry: back in line, the event not sent': { port: 'store', method: 'changeJob', when: 'after', matches: changed('"failedAttempts":1') },
   'retry: the second slot is claimed, the second Job not created': {
     port: 'runner',
     method: 'create',

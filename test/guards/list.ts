@@ -1,14 +1,5 @@
-/** One guard of the product, how it is taken away, and the test that notices. */
-export interface Guard {
-  readonly name: string;
-  readonly file: string;
-  /** Occurs once in the file. */
-  readonly find: string;
-  readonly replace: string;
-  readonly test: string;
-  /** A part of the test's title. */
-  readonly title: string;
-}
+import { RESUME_AND_BLEND_GUARDS } from './resume-and-blend.ts';
+import type { Guard } from './guard.ts';
 
 const BLOCKS = 'test/agent/claude/blocks.test.ts';
 const STEERING = 'test/agent/claude/steering.test.ts';
@@ -272,8 +263,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'an answer keeps the number of its own question',
     file: 'agent/roles/ask.ts',
-    find: 'await store(run, call, question.role',
-    replace: 'await store(run, index, question.role',
+    find: 'const fact = { call, role',
+    replace: 'const fact = { call: index, role',
     test: WORKERS,
     title: 'comes to the same without a question',
   },
@@ -335,7 +326,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'what a handed-over program is refused for',
-    file: 'agent/phases/execute.ts',
+    file: 'agent/phases/try-solution.ts',
     find: 'if (!generatedCode.accepted) return',
     replace: 'if (generatedCode === null) return',
     test: 'test/agent/trust.test.ts',
@@ -365,6 +356,7 @@ export const GUARDS: readonly Guard[] = [
     test: 'test/agent/time-limit.test.ts',
     title: 'a program that would end inside the finalization reserve is given up',
   },
+  ...RESUME_AND_BLEND_GUARDS,
   {
     name: 'one claim an attempt',
     file: 'agent/run.ts',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startTestServer, TEST_DATABASE_VARIABLE } from '../_support/postgres.ts';
-import type { Guard } from './list.ts';
+import type { Guard } from './guard.ts';
 import { GUARDS } from './list.ts';
 
 const PROJECT_DIR = resolve(fileURLToPath(new URL('../..', import.meta.url)));

@@ -21,16 +21,17 @@ def make_baseline(task: Task, folds: Folds) -> Solution:
     solution.is_raw = METRICS[task.metric_id].needs != "label"
     for fold in range(folds.count):
         train = folds.training_rows(fold, task.times)
-        solution.oof[folds.validation_rows(fold)] = _constants(task, train)
+        solution.oof[folds.validation_rows(fold)] = choose_constants(task, train, task.metric_id)
         solution.graded.add(fold)
-    solution.final = np.tile(_constants(task, np.arange(task.n_train)), (task.n_test, 1))
+    solution.final = np.tile(choose_constants(task, np.arange(task.n_train), task.metric_id), (task.n_test, 1))
     return solution
 
 
-def _constants(task: Task, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def choose_constants(task: Task, rows: NDArray[np.int64], metric_id: str) -> NDArray[np.float64]:
+    """The constant score of each column (columns,) that the metric likes best on these rows."""
     if task.gives_answers:
         return np.array([_constant_answer(task, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)], dtype=float)
-    parts = [_constant(task.metric_id, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)]
+    parts = [_constant(metric_id, target, task.truth[i][rows]) for i, target in enumerate(task.layout.targets)]
     return np.concatenate(parts)
 
 

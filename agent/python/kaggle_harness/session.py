@@ -218,19 +218,19 @@ class Session(StackMethods):
             raise Refused(f"solution {solution} is not finished: fold {missing[0]} is not graded")
         return self._finish(kept, started)
 
-    def blend(self, solution: int, members: list[int]) -> dict[str, Any]:
-        """Blends finished solutions that gave raw scores, as a new solution."""
+    def blend(self, solution: int, members: list[int], families: list[str]) -> dict[str, Any]:
+        """Blends finished solutions that gave raw scores, as a new solution. `families`: what each member is a kind of."""
         started = time.monotonic()
         task, folds = self._need_task(), self._need_folds(None)
-        if solution in self._solutions or len(set(members)) != len(members):
-            raise Refused(f"the blend's number {solution} is taken, or a member is named twice")
+        if solution in self._solutions or len(set(members)) != len(members) or len(families) != len(members):
+            raise Refused(f"the blend's number {solution} is taken, a member is named twice, or one has no family")
         kept = [self._need_solution(m) for m in members]
         for member in kept:
             if member.evaluation is None or not member.is_raw or member.number == 0:
                 raise Refused(
                     f"solution {member.number} cannot be blended: it is not finished, or it wrote decisions instead of raw scores"
                 )
-        made = blend_part.blend(task, folds, [m.oof for m in kept], [m.test_scores() for m in kept])
+        made = blend_part.blend(task, folds, [m.oof for m in kept], [m.test_scores() for m in kept], families)
         new = empty_solution(task, solution)
         new.oof, new.final, new.decoder = made.oof, made.test, made.measured.decoder
         checks = [*check_solution(task, new, made.measured, self._check_data()), check_members(kept)]

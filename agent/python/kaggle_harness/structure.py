@@ -20,6 +20,9 @@ _ENTITY = re.compile(
     r"(^|_|\s)(subject|patient|user|customer|client|group|session|household|family|author|speaker|site|product|store|machine|engine|device|unit)(_?id|_?no|_?number)?$",
     re.IGNORECASE,
 )
+# Entities in each table, and rows of each, from which no value in common cannot be chance.
+_LEAST_ENTITIES = 8
+_LEAST_REPEATS = 5
 TIME_NAME = re.compile(
     r"(^|_|\s)(date|time|datetime|timestamp|year|month|week|day|period|quarter|date_block_num|hour|ts)(_?(num|id|no|index))?$",
     re.IGNORECASE,
@@ -32,21 +35,50 @@ def names_entity(column: str) -> bool:
 
 
 def find_group_column(competition: Competition, columns: list[str], id_columns: list[str]) -> str | None:
-    """A column that names an entity with several rows, where the test set has other entities than the training set."""
+    """A column that names an entity with several rows, where the test set has other entities than the training set.
+
+    A column whose name says nothing of the kind is one if its values are so many times repeated that only whole entities can have been held out.
+    """
     train, test = competition.files.train, competition.files.test
-    best: tuple[int, str] | None = None
+    best: tuple[bool, int, str] | None = None
     for column in columns:
-        if not (column in id_columns or names_entity(column)):
-            continue
         if competition.typed(column).kind not in ("numeric", "categorical"):
+            continue
+        is_named = column in id_columns or names_entity(column)
+        if not (is_named or _holds_out_values(competition, column)):
             continue
         in_train, in_test = pc.unique(train.column(column).drop_null()), pc.unique(test.column(column).drop_null())
         if len(in_train) < 10 or len(in_train) > 0.8 * train.rows or len(in_test) < 2:
             continue
         shared = pc.sum(pc.is_in(in_test, value_set=in_train)).as_py() or 0
-        if shared <= 0.02 * len(in_test) and (best is None or len(in_train) > best[0]):
-            best = (len(in_train), column)
-    return best[1] if best else None
+        if shared <= 0.02 * len(in_test) and (best is None or (is_named, len(in_train)) > best[:2]):
+            best = (is_named, len(in_train), column)
+    return best[2] if best else None
+
+
+def _holds_out_values(competition: Competition, column: str) -> bool:
+    """Whether no value of the test rows is among the training rows', though each is repeated in both; numbers must be whole and lie among each other."""
+    split = competition.files.train.rows
+    typed = competition.typed(column)
+    train, test = competition.files.train.column(column).drop_null(), competition.files.test.column(column).drop_null()
+    in_train, in_test = pc.unique(train), pc.unique(test)
+    if (
+        min(len(in_train), len(in_test)) < _LEAST_ENTITIES
+        or len(train) < _LEAST_REPEATS * len(in_train)
+        or len(test) < _LEAST_REPEATS * len(in_test)
+    ):
+        return False
+    if pc.any(pc.is_in(in_test, value_set=in_train)).as_py():
+        return False
+    if typed.kind != "numeric":
+        return True
+    numbers = time_numbers(typed.values, typed.kind)
+    if numbers is None:
+        return False
+    known, asked = (np.unique(part[np.isfinite(part)]) for part in (numbers[:split], numbers[split:]))
+    is_whole = bool(np.all(known == np.round(known)) and np.all(asked == np.round(asked)))
+    among = float(np.mean((asked > known[0]) & (asked < known[-1]))) if len(known) and len(asked) else 0.0
+    return is_whole and among >= 0.5
 
 
 def find_time_column(competition: Competition, columns: list[str]) -> str | None:

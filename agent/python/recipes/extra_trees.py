@@ -78,6 +78,20 @@ def read_target(train, target):
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
 
 
+def weights_of(train):
+    """How much the metric counts each training row, 1 on average; None where all count alike."""
+    column = TASK.get("weight_column")
+    if column is None or column not in train:
+        return None
+    weights = train[column].to_numpy(dtype=np.float64)
+    return weights / weights.mean() if weights.sum() > 0 else None
+
+
+def part_of(weights, rows):
+    """The weights of some rows."""
+    return None if weights is None else weights[rows]
+
+
 def read_survival(train, target):
     """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
     all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
@@ -419,7 +433,7 @@ def date_parts(frame):
     for column in columns_of("datetime"):
         parsed = parse_dates(frame[column])
         out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
-        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.day_of_week
         hour = parsed.dt.hour
         if hour.nunique() > 1:
             out[f"{column} hour"] = hour
@@ -645,8 +659,8 @@ def fit_predict(train, rows, target, y):
         "random_state": ARGUMENTS.seed,
     }
     if target["classes"] is None:
-        return ExtraTreesRegressor(**options).fit(table, y).predict(wanted)
-    model = ExtraTreesClassifier(**options).fit(table, y)
+        return ExtraTreesRegressor(**options).fit(table, y, weights_of(train)).predict(wanted)
+    model = ExtraTreesClassifier(**options).fit(table, y, weights_of(train))
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 

@@ -80,6 +80,20 @@ def read_target(train, target):
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
 
 
+def weights_of(train):
+    """How much the metric counts each training row, 1 on average; None where all count alike."""
+    column = TASK.get("weight_column")
+    if column is None or column not in train:
+        return None
+    weights = train[column].to_numpy(dtype=np.float64)
+    return weights / weights.mean() if weights.sum() > 0 else None
+
+
+def part_of(weights, rows):
+    """The weights of some rows."""
+    return None if weights is None else weights[rows]
+
+
 def read_survival(train, target):
     """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
     all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
@@ -421,7 +435,7 @@ def date_parts(frame):
     for column in columns_of("datetime"):
         parsed = parse_dates(frame[column])
         out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
-        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.day_of_week
         hour = parsed.dt.hour
         if hour.nunique() > 1:
             out[f"{column} hour"] = hour
@@ -659,6 +673,7 @@ def settings(target, row_count, seed):
         "bagging_fraction": PARAMS.get("row_share", 0.75),
         "bagging_freq": 1,
         "lambda_l2": PARAMS.get("l2", 3.0),
+        "extra_trees": PARAMS.get("extra_trees", False),
         "cat_smooth": 20.0,
         "cat_l2": 10.0,
         "max_cat_threshold": 16,
@@ -680,10 +695,13 @@ def find_rounds(frame, y, train, target, categories, chosen):
     pairs = inner_splits(train, y, target, 5 if small else 8)
     pairs = pairs[: (2 if FAST else 4) if small else 1]
     most = PARAMS.get("rounds", 400 if FAST else 3000)
+    weights = weights_of(train)
     best = []
     for learn, check in pairs:
-        learning = lightgbm.Dataset(frame.iloc[learn], y[learn], categorical_feature=categories, free_raw_data=True)
-        checking = lightgbm.Dataset(frame.iloc[check], y[check], reference=learning)
+        learning = lightgbm.Dataset(
+            frame.iloc[learn], y[learn], weight=part_of(weights, learn), categorical_feature=categories, free_raw_data=True
+        )
+        checking = lightgbm.Dataset(frame.iloc[check], y[check], weight=part_of(weights, check), reference=learning)
         patience = lightgbm.early_stopping(30 if FAST else 100, verbose=False)
         model = lightgbm.train(chosen, learning, most, valid_sets=[checking], callbacks=[patience, stop_in_time(0.5)])
         best.append(model.best_iteration or model.current_iteration())
@@ -706,7 +724,7 @@ def fit_predict(train, rows, target, y):
     """Mean of several seeds at the round count found."""
     (frame, wanted), categories = make_features(train, rows, y, target)
     if lightgbm is None:
-        return histogram_boosting(frame, wanted, target, y)
+        return histogram_boosting(frame, wanted, target, y, weights_of(train))
     rounds = find_rounds(frame, y, train, target, categories, settings(target, len(frame), ARGUMENTS.seed))
     NOTES.setdefault("rounds", []).append(rounds)
     total = None
@@ -714,7 +732,7 @@ def fit_predict(train, rows, target, y):
     for i in range(seeds):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
             break
-        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         model = lightgbm.train(settings(target, len(frame), ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[stop_in_time(0.1)])
         scores = model.predict(wanted, num_threads=ARGUMENTS.threads)
         total = scores if total is None else total + scores
@@ -730,7 +748,7 @@ def fit_levels(train, rows, target, y):
     for level in target["quantiles"]:
         chosen = settings(target, len(frame), ARGUMENTS.seed) | {"objective": "quantile", "alpha": level}
         rounds = find_rounds(frame, y, train, target, categories, chosen)
-        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         columns.append(lightgbm.train(chosen, data, rounds, callbacks=[stop_in_time(0.1)]).predict(wanted, num_threads=ARGUMENTS.threads))
     return np.column_stack(columns)
 
@@ -742,14 +760,14 @@ def fit_quantiles(fit_predict, train, rows, target, y):
     return fit_levels(train, rows, target, y)
 
 
-def histogram_boosting(frame, wanted, target, y):
+def histogram_boosting(frame, wanted, target, y, weights):
     """The same idea with scikit-learn alone."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     options = {"learning_rate": 0.1 if FAST else 0.05, "max_iter": 300, "early_stopping": True, "random_state": ARGUMENTS.seed}
     if target["classes"] is None:
-        return HistGradientBoostingRegressor(**options).fit(frame, y).predict(wanted)
-    model = HistGradientBoostingClassifier(**options).fit(frame, y)
+        return HistGradientBoostingRegressor(**options).fit(frame, y, weights).predict(wanted)
+    model = HistGradientBoostingClassifier(**options).fit(frame, y, weights)
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 

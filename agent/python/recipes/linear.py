@@ -78,6 +78,20 @@ def read_target(train, target):
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
 
 
+def weights_of(train):
+    """How much the metric counts each training row, 1 on average; None where all count alike."""
+    column = TASK.get("weight_column")
+    if column is None or column not in train:
+        return None
+    weights = train[column].to_numpy(dtype=np.float64)
+    return weights / weights.mean() if weights.sum() > 0 else None
+
+
+def part_of(weights, rows):
+    """The weights of some rows."""
+    return None if weights is None else weights[rows]
+
+
 def read_survival(train, target):
     """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
     all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
@@ -419,7 +433,7 @@ def date_parts(frame):
     for column in columns_of("datetime"):
         parsed = parse_dates(frame[column])
         out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
-        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.day_of_week
         hour = parsed.dt.hour
         if hour.nunique() > 1:
             out[f"{column} hour"] = hour
@@ -656,11 +670,11 @@ def answers(model, table, target):
     return full_classes(model.classes_, model.predict_proba(table), len(target["classes"]))
 
 
-def loss(target, y, given):
+def loss(target, y, given, weights):
     """Squared error or log loss, to compare strengths."""
     if target["classes"] is None:
-        return float(np.mean((y - given) ** 2))
-    return float(-np.mean(np.log(np.clip(given[np.arange(len(y)), y], 1e-9, 1))))
+        return float(np.average((y - given) ** 2, weights=weights))
+    return float(-np.average(np.log(np.clip(given[np.arange(len(y)), y], 1e-9, 1)), weights=weights))
 
 
 def fit_predict(train, rows, target, y):
@@ -669,6 +683,7 @@ def fit_predict(train, rows, target, y):
     strengths = (0.003, 0.01, 0.03, 0.1) if target["classes"] is None else (0.01, 0.05, 0.3, 2.0)
     strengths = PARAMS.get("strengths", strengths[1::2] if FAST else strengths)
     pairs = inner_splits(train, y, target, 4)[: 1 if FAST or len(train) > 20_000 else 3]
+    weights = weights_of(train)
     costs = []
     for strength in strengths:
         cost = []
@@ -677,11 +692,12 @@ def fit_predict(train, rows, target, y):
                 break
             if len(np.unique(y[learn])) < 2:
                 continue
-            cost.append(loss(target, y[check], answers(make_model(target, strength).fit(table[learn], y[learn]), table[check], target)))
+            model = make_model(target, strength).fit(table[learn], y[learn], part_of(weights, learn))
+            cost.append(loss(target, y[check], answers(model, table[check], target), part_of(weights, check)))
         costs.append(np.mean(cost) if cost else np.inf)
     best = strengths[int(np.argmin(costs))]
     NOTES.setdefault("strength", []).append(best)
-    return answers(make_model(target, best).fit(table, y), wanted, target)
+    return answers(make_model(target, best).fit(table, y, weights), wanted, target)
 
 
 run(fit_predict)

@@ -78,6 +78,20 @@ def read_target(train, target):
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
 
 
+def weights_of(train):
+    """How much the metric counts each training row, 1 on average; None where all count alike."""
+    column = TASK.get("weight_column")
+    if column is None or column not in train:
+        return None
+    weights = train[column].to_numpy(dtype=np.float64)
+    return weights / weights.mean() if weights.sum() > 0 else None
+
+
+def part_of(weights, rows):
+    """The weights of some rows."""
+    return None if weights is None else weights[rows]
+
+
 def read_survival(train, target):
     """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
     all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
@@ -419,7 +433,7 @@ def date_parts(frame):
     for column in columns_of("datetime"):
         parsed = parse_dates(frame[column])
         out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
-        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.day_of_week
         hour = parsed.dt.hour
         if hour.nunique() > 1:
             out[f"{column} hour"] = hour
@@ -660,14 +674,14 @@ def other_columns(train, rows, used):
     return [sparse.hstack(b, format="csr") for b in blocks]
 
 
-def classify(table, y, wanted, count, strength):
+def classify(table, y, weights, wanted, count, strength):
     """Mean of logistic regression and of a linear SVM whose margins become probabilities by a soft maximum."""
     logistic = LogisticRegression(C=strength * 5, max_iter=60 if FAST else 150, tol=1e-3, class_weight=class_weight())
-    logistic.fit(table, y)
+    logistic.fit(table, y, weights)
     first = full_classes(logistic.classes_, logistic.predict_proba(wanted), count)
     if FAST:
         return first
-    machine = LinearSVC(C=strength * 0.3, class_weight=class_weight(), random_state=ARGUMENTS.seed).fit(table, y)
+    machine = LinearSVC(C=strength * 0.3, class_weight=class_weight(), random_state=ARGUMENTS.seed).fit(table, y, weights)
     margins = machine.decision_function(wanted)
     if margins.ndim == 1:
         margins = np.column_stack([-margins, margins])
@@ -684,20 +698,22 @@ def class_weight():
 def fit_predict(train, rows, target, y):
     """Chooses the strength on inner splits, then fits all training rows."""
     table, wanted = compact(*make_features(train, rows))
+    weights = weights_of(train)
     if target["classes"] is None:
-        return Ridge(alpha=PARAMS.get("alpha", 1.5), random_state=ARGUMENTS.seed).fit(table, y).predict(wanted)
+        return Ridge(alpha=PARAMS.get("alpha", 1.5), random_state=ARGUMENTS.seed).fit(table, y, weights).predict(wanted)
     count = len(target["classes"])
     strengths = PARAMS.get("strengths", [1.0] if FAST else [0.5, 2.0])
     best, best_cost = strengths[0], np.inf
     for strength in strengths if len(strengths) > 1 and seconds_left() > 0.6 * ARGUMENTS.deadline else ():
         cost = []
         for learn, check in inner_splits(train, y, target, 4)[:2]:
-            given = classify(table[learn], y[learn], table[check], count, strength)
-            cost.append(-np.mean(np.log(np.clip(given[np.arange(len(check)), y[check]], 1e-6, 1))))
+            given = classify(table[learn], y[learn], part_of(weights, learn), table[check], count, strength)
+            lost = -np.log(np.clip(given[np.arange(len(check)), y[check]], 1e-6, 1))
+            cost.append(np.average(lost, weights=part_of(weights, check)))
         if np.mean(cost) < best_cost:
             best, best_cost = strength, np.mean(cost)
     NOTES.setdefault("strength", []).append(best)
-    return classify(table, y, wanted, count, best)
+    return classify(table, y, weights, wanted, count, best)
 
 
 run(fit_predict)

@@ -78,6 +78,20 @@ def read_target(train, target):
     return values.astype(str).map(codes).to_numpy(dtype=np.int64)
 
 
+def weights_of(train):
+    """How much the metric counts each training row, 1 on average; None where all count alike."""
+    column = TASK.get("weight_column")
+    if column is None or column not in train:
+        return None
+    weights = train[column].to_numpy(dtype=np.float64)
+    return weights / weights.mean() if weights.sum() > 0 else None
+
+
+def part_of(weights, rows):
+    """The weights of some rows."""
+    return None if weights is None else weights[rows]
+
+
 def read_survival(train, target):
     """A number that says how early the event came for how long the row was watched: its martingale residual under one hazard for
     all (event − cumulative hazard until its time; Therneau, Grambsch and Fleming 1990), with the sign that scores are to have."""
@@ -419,7 +433,7 @@ def date_parts(frame):
     for column in columns_of("datetime"):
         parsed = parse_dates(frame[column])
         out[f"{column} year"], out[f"{column} month"] = parsed.dt.year, parsed.dt.month
-        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.dayofweek
+        out[f"{column} day"], out[f"{column} weekday"] = parsed.dt.day, parsed.dt.day_of_week
         hour = parsed.dt.hour
         if hour.nunique() > 1:
             out[f"{column} hour"] = hour
@@ -638,10 +652,10 @@ def settings(target, seed):
         "objective": objective,
         "eta": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),
         "max_depth": PARAMS.get("depth", 4),
-        "subsample": 0.7,
+        "subsample": PARAMS.get("row_share", 0.7),
         "colsample_bytree": PARAMS.get("feature_share", 0.3),
-        "min_child_weight": 3,
-        "lambda": 2.0,
+        "min_child_weight": PARAMS.get("least_weight", 3),
+        "lambda": PARAMS.get("l2", 2.0),
         "nthread": ARGUMENTS.threads,
         "seed": seed,
         "tree_method": "hist",
@@ -665,9 +679,10 @@ def find_rounds(frame, y, train, target):
     """Median best round over inner splits of the run's own training rows."""
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)[: (2 if FAST else 4) if small else 1]
+    weights = weights_of(train)
     best = []
     for learn, check in pairs:
-        learning, checking = xgboost.DMatrix(frame.iloc[learn], y[learn]), xgboost.DMatrix(frame.iloc[check], y[check])
+        learning, checking = (xgboost.DMatrix(frame.iloc[p], y[p], weight=part_of(weights, p)) for p in (learn, check))
         model = xgboost.train(
             settings(target, ARGUMENTS.seed), learning, PARAMS.get("rounds", 400 if FAST else 3000), evals=[(checking, "check")],
             early_stopping_rounds=30 if FAST else 100, verbose_eval=False, callbacks=[StopInTime(0.5)],
@@ -683,7 +698,7 @@ def fit_predict(train, rows, target, y):
     frame, wanted = make_features(train, rows, y, target)
     rounds = find_rounds(frame, y, train, target)
     NOTES.setdefault("rounds", []).append(rounds)
-    data, asked = xgboost.DMatrix(frame, y), xgboost.DMatrix(wanted)
+    data, asked = xgboost.DMatrix(frame, y, weight=weights_of(train)), xgboost.DMatrix(wanted)
     made = []
     for i in range(PARAMS.get("seeds", 1 if FAST else 3 if len(frame) < 3000 else 2)):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:

@@ -4,7 +4,7 @@ export const ANALYST = `You are the analyst. Below is all that the competition's
 export const PLANNER = `You are the planner. Below are the solutions so far with their scores by fold, and what is left of time. Give up to six ideas for what to try next as a "plan", the most promising first.
 - An idea of kind "draft" is a program from scratch, of a family that none of the solutions below has. An idea of kind "improve" changes one thing about the best program that can be changed. An idea of kind "fuse" joins two programs of kind "generated" into one, the best and the one that answers least like it; at most one such idea, and only where there are two. An idea of kind "ablate" measures what the blocks of the best program are worth, so that the next ideas know where to look: at most one, and only after something was improved.
 - One hypothesis an idea, specific enough to be wrong: name columns, transforms, losses, models.
-- expected_gain: the share of the way from the best score to a perfect one that you expect, 0 to 1. relative_cost: its training time against the slowest solution so far.
+- expected_gain: the share of the way from the best score to a perfect one that you expect, 0 to 1. relative_cost: its training time against the best solution's.
 - after: the titles of ideas of this plan, or of earlier ones, that must have led to a program before this one makes sense; mostly empty. lesson: the number of the lesson of earlier jobs that the idea follows, where lessons are shown; else null.
 - Look at what failed and at what did not help: do not propose it again under another name.`;
 

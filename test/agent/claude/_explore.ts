@@ -6,6 +6,7 @@ import type { ModelTable } from '#agent/budget/prices.ts';
 import type { JournalEntry } from '#agent/journal/entries.ts';
 import type { RunOutcome, SolutionRun } from '#agent/sandbox/sandbox.ts';
 import { createClaude } from '#adapters/claude/client.ts';
+import { systemClock } from '#adapters/telemetry/clock.ts';
 import { readFile, writeFile } from 'node:fs/promises';
 import { readSegments } from '#agent/journal/journal.ts';
 import { runAgent } from '#agent/run.ts';
@@ -71,7 +72,7 @@ export async function startServer(
   return startClaudeServer(t, exchanges, { besides: [CLEAN, NO_LESSON], ...options });
 }
 
-/** Runs programs as their text says: `SCORE`, `WITHOUT <block>` with that block left out, or `FAILS`, which prints `said` besides. */
+/** Runs programs as their text says: `TAKES` seconds (as told; nobody waits), then `SCORE`, `WITHOUT <block>` with that block left out, or `FAILS`, which prints `said` besides. */
 async function runWritten(order: SolutionRun, said: string): Promise<RunOutcome | null> {
   const text = await readFile(order.program, 'utf8');
   const full = /^SCORE = (.*)$/m.exec(text)?.[1];
@@ -81,7 +82,8 @@ async function runWritten(order: SolutionRun, said: string): Promise<RunOutcome 
   if (score === undefined)
     return { exitClass: 'crashed', exitCode: 1, seconds: 0.01, peakMemoryMib: 1, tail: `KeyError: ${off[0]}`, frame: null };
   const failure = /^FAILS = "(.*)"$/m.exec(text)?.[1];
-  const outcome = { exitCode: 0, seconds: 0.01, peakMemoryMib: 1, tail: '', frame: null };
+  const seconds = Number(/^TAKES = (.*)$/m.exec(text)?.[1] ?? 0.01);
+  const outcome = { exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
   const end = /^ENDS = "(.*)"$/m.exec(text)?.[1];
   if (end === 'oom' || end === 'import')
     return { ...outcome, exitClass: end, exitCode: 1, tail: end === 'oom' ? '' : "ModuleNotFoundError: No module named 'torhc'" };
@@ -103,12 +105,17 @@ export interface ExploreOptions {
   readonly harness?: ScriptedOptions;
   /** Each run of a program of Claude's. */
   readonly onRun?: (order: SolutionRun) => void | Promise<void>;
+  /** Each run of a recipe. */
+  readonly onRecipe?: (order: SolutionRun) => void;
+  /** What each recipe scores; 5 and 3 unless told. */
+  readonly recipes?: readonly number[];
   readonly workers?: number;
+  readonly clock?: AgentParams['clock'];
   /** What programs print that fail. */
   readonly said?: string;
 }
 
-/** An attempt with two recipes (5 and 3) and Claude at the scripted server. */
+/** An attempt with recipes and Claude at the scripted server. */
 export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, options: ExploreOptions = {}): Promise<AgentParams> {
   const { dir, store } = await makeStore(t);
   const {
@@ -121,18 +128,23 @@ export async function makeExplorer(t: ExecutionContext, server: ClaudeServer, op
     said = '',
     harness = {},
     onRun,
+    onRecipe,
+    recipes = [5, 3],
     workers = 1,
+    clock = systemClock,
   } = options;
   const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
     if (order.program.includes('/programs/')) await onRun?.(order);
+    else onRecipe?.(order);
     return runWritten(order, said);
   });
   return makeAgentParams(dir, store, {
     spec: makeSpec({ budgetUsd, llm, remainingS }),
-    recipes: await makeRecipes(join(dir, 'recipes'), [5, 3]),
+    recipes: await makeRecipes(join(dir, 'recipes'), recipes),
     sandbox: { ...sandbox, generatedCode: accepted ? { accepted: true } : { accepted: false, reason: 'the self-test failed' } },
     startHarness: () => createScriptedHarness(join(dir, 'harness'), onCall, harness),
     workers,
+    clock,
     model: { client: createClaude({ apiKey, baseUrl: server.url }), table: MODELS },
   });
 }

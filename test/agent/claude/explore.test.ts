@@ -176,7 +176,7 @@ test('the best program and the one that answers least like it are joined into on
 test('where there are no two programs nothing can be joined', async (t) => {
   const server = await startServer(t, [{ contains: PLANNING, answer: json(plan('fuse', 'x')), times: 2 }]);
   const { manifest } = await finish(t, await makeExplorer(t, server));
-  t.regex(noteOf(manifest), /no further ideas/);
+  t.regex(noteOf(manifest), /its further ideas were all refused/);
 });
 
 test('whatever Claude says of the metric, its direction stays, and the better score wins', async (t) => {
@@ -251,7 +251,7 @@ test('a family that was drafted is not drafted again', async (t) => {
     { contains: PLANNING, answer: json(plan('draft', 'NEAREST  NEIGHBOURS')) },
   ]);
   const { manifest } = await finish(t, await makeExplorer(t, server));
-  t.regex(noteOf(manifest), /it had no further ideas/);
+  t.regex(noteOf(manifest), /its further ideas were all refused/);
 });
 
 for (const [title, answer, why] of [

@@ -7,6 +7,7 @@ import { runAgent } from '#agent/run.ts';
 import { replayJournal } from '#agent/journal/replay.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
 import { wrapWrites } from '#agent/storing.ts';
+import { countWrites, dieAfter } from './_die.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
 import { finish, listSolutions, makeExplorer, nextAttempt, NOTHING, plan, program, startServer } from './_explore.ts';
 
@@ -42,30 +43,12 @@ function chargedFor(server: ClaudeServer): number {
   }, 0);
 }
 
-/** Writes that a later attempt goes on from: the journal, answers of Claude, programs, scores, best files. */
-const COUNTS = /\/(journal|claude|solutions|state|best)\//;
-
-/** A store that stops taking anything after so many of those writes: the process is as good as dead then. */
-function dieAfter(params: AgentParams, writes: number, counts = COUNTS): AgentParams {
-  let done = 0;
-  const store = wrapWrites(params.store, async ({ key, write }) => {
-    if (done >= writes) throw new Error('dead');
-    if (counts.test(key)) done += 1;
-    return write();
-  });
-  return { ...params, store };
-}
-
 test('an attempt that ends anywhere is gone on with: the same tree, no answer paid for twice, and nothing spent that is not charged', async (t) => {
   t.timeout(240_000);
   const first = await startAnswering(t);
-  const whole = await makeExplorer(t, first);
-  let writes = 0;
-  const counted = wrapWrites(whole.store, async ({ key, write }) => {
-    if (COUNTS.test(key)) writes += 1;
-    return write();
-  });
-  const { manifest, entries } = await finish(t, { ...whole, store: counted });
+  const { params: whole, count } = countWrites(await makeExplorer(t, first));
+  const { manifest, entries } = await finish(t, whole);
+  const writes = count();
   const tree = listSolutions(entries);
   t.is(tree.filter((line) => line.includes('generated')).length, 4);
   const asked = first.requests.length;

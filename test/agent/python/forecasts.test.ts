@@ -136,7 +136,7 @@ test('what two programs say of quantiles is blended', async (t) => {
     await gradeFolds(t, opened, solution, scorer, { column: COLUMNS });
     await opened.harness.finishSolution({ solution });
   }
-  const { evaluation, weights } = await opened.harness.blend({ solution: 3, members: [1, 2] });
+  const { evaluation, weights } = await opened.harness.blend({ solution: 3, members: [1, 2], families: ['a', 'b'] });
   t.is(weights.length, 2);
   t.true(evaluation.score > 0);
 });

@@ -149,6 +149,34 @@ const KINDS: Kind[] = [
   },
 ];
 
+/** Two halves that say the opposite of each other, of which only one counts: with even weights nothing can be learned. */
+const WEIGHTED: Kind[] = [
+  {
+    title: 'numbers, of rows that count unequally',
+    metric: 'wrmse',
+    beats: down,
+    files: () => makeWeighted((x, sign) => (sign * 5 * x + normal()).toFixed(3)),
+  },
+  {
+    title: 'classes, of rows that count unequally',
+    metric: 'weighted_logloss',
+    beats: down,
+    files: () => makeWeighted((x, sign) => (sign * x > 0 ? 1 : 0)),
+  },
+];
+
+function makeWeighted(answer: (x: number, sign: number) => string | number): Record<string, string> {
+  const cells = (i: number) => {
+    const [x, counts] = [normal() * 2, i % 2 === 0];
+    return [i, x.toFixed(4), WORDS.sea[i % 4] ?? '', counts ? 1 : 0.001, answer(x, counts ? 1 : -1)];
+  };
+  return {
+    'train.csv': makeCsv(['id', 'x', 'word', 'weight', 'y'], 400, cells),
+    'test.csv': makeCsv(['id', 'x', 'word'], 60, (i) => cells(i + 400).slice(0, 3)),
+    'sample_submission.csv': makeCsv(['id', 'y'], 60, (i) => [i + 400, 0]),
+  };
+}
+
 async function runProgram(
   program: string,
   folders: { train_dir: string; predict_dir: string },
@@ -182,6 +210,13 @@ for (const kind of KINDS) {
     const wordsOnly = kind.title.includes('text');
     for (const program of PROGRAMS.filter((name) => !OF_ANSWERS.has(name) && (wordsOnly || name !== 'text_linear')))
       await checkProgram(t, program, kind);
+  });
+}
+
+for (const kind of WEIGHTED) {
+  test.serial(`recipes learn what the metric counts: ${kind.title}`, async (t) => {
+    t.timeout(300_000);
+    for (const program of PROGRAMS.filter((name) => !OF_ANSWERS.has(name))) await checkProgram(t, program, kind);
   });
 }
 

@@ -63,6 +63,36 @@ test('the caller may say what the shape is, and a column that is not there is na
   await t.throwsAsync(ask(groupsShape().files, { shape: 'time' }), { message: /no column tells that test rows are later/ });
 });
 
+test('a column whose name says nothing keeps its values together when the test has only others, each many times repeated', async (t) => {
+  const harness = openHarness(t);
+  const profileOf = async (nameOf: (row: number) => string | number) => {
+    const random = makeRandom(17);
+    const cells = (row: number) => [row, nameOf(row), random().toFixed(4)];
+    const files = {
+      'train.csv': makeCsv(['id', 'k', 'u', 'y'], 180, (i) => [...cells(i), i % 7]),
+      'test.csv': makeCsv(['id', 'k', 'u'], 90, (i) => cells(180 + i)),
+      'sample_submission.csv': makeCsv(['id', 'y'], 90, (i) => [180 + i, 0]),
+    };
+    return harness.profile({
+      data_dir: await writeFiles(t, files),
+      description: '',
+      slug: 'test',
+      metric: metricOf('rmse'),
+      wanted: { ...NOTHING },
+    });
+  };
+  const block = (row: number) => Math.floor(row / 9);
+  const scattered = (row: number) => (block(row) * 17) % 30;
+  const found = await profileOf(scattered);
+  t.deepEqual([found.shape, found.group_column, found.shape_confidence], ['groups', 'k', 'likely']);
+  t.false(found.feature_columns.includes('k'));
+  t.is((await profileOf((row) => `level ${scattered(row)}`)).group_column, 'k');
+  t.is((await profileOf((row) => scattered(row) % 25)).group_column, null, 'some values are in both');
+  t.is((await profileOf(block)).group_column, null, 'all larger: a number that goes on, not entities');
+  t.is((await profileOf((row) => scattered(row) + 0.5)).group_column, null, 'no whole numbers');
+  t.is((await profileOf((row) => (row * 17) % 270)).group_column, null, 'nothing is repeated');
+});
+
 test('panel: a fold shows given columns as the test does, and no covariate of the training set only', async (t) => {
   const { profile, cut } = await openShape(t, panelShape());
   t.like(givenOf(profile, 'lag_3'), { how: 'missing', steps: [3, 4, 5, 6, 7, 8, 9] });

@@ -204,7 +204,7 @@ test('a program that answers the test otherwise than the scored rows is suspect,
   const cheat = await opened.harness.finishSolution({ solution: 2 });
   t.is(cheat.trust.verdict, 'suspect');
   t.regex(cheat.trust.reasons[0] ?? '', /differ by at most \d\.\d\d standard deviations/);
-  const { evaluation } = await opened.harness.blend({ solution: 3, members: [1, 2] });
+  const { evaluation } = await opened.harness.blend({ solution: 3, members: [1, 2], families: ['a', 'b'] });
   t.is(evaluation.trust.verdict, 'suspect');
   t.regex(evaluation.trust.reasons.join(), /blended from suspect solutions: #2/);
   const path = join(opened.workDir, 'state.npz');

@@ -77,7 +77,13 @@ test('through the runner a competition is solved, and its volume never holds a l
   const manifest = await readValidManifest(store, spec.jobId, 1);
   t.is(manifest.quality, 'model', manifest.notes.join('\n'));
   t.true(seen.length >= 3, `${seen.length} runs`);
-  t.is(seen.filter(({ answers }) => answers === TEST_ROWS).length, recipes.length, 'one refit of each recipe');
+  const evidence = JSON.parse(await readResultFile(store, spec, 'evidence.json')) as {
+    sandbox: string;
+    solutions: { kind: string; state: string }[];
+  };
+  const graded = evidence.solutions.filter(({ kind, state }) => kind === 'recipe' && state === 'valid').length;
+  t.true(graded >= recipes.length);
+  t.is(seen.filter(({ answers }) => answers === TEST_ROWS).length, graded, 'one refit of each recipe and setting');
   for (const { own, there, foreign, answers } of seen) {
     // A refit answers test rows alone, so that it may know every label; a fold answers rows of its own besides, and lacks theirs.
     t.is(own, answers === TEST_ROWS ? LABELS.length : LABELS.length - (answers - TEST_ROWS), `${answers} rows to answer`);
@@ -85,6 +91,5 @@ test('through the runner a competition is solved, and its volume never holds a l
     t.deepEqual(foreign, []);
   }
   t.deepEqual(await readdir(place.runsDir), [], 'nothing stays');
-  const evidence = JSON.parse(await readResultFile(store, spec, 'evidence.json')) as { sandbox: string };
   t.is(evidence.sandbox, 'isolated');
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { GradedSolution } from '#agent/search/scoreboard.ts';
 import type { SolutionReport } from '#core/report.ts';
-import { createScoreboard, findBestByScore, isImprovement, isSuspect, pairedStandardError } from '#agent/search/scoreboard.ts';
+import { createScoreboard, findBestByScore, isImprovement, isSuspect, isTieOfFew, pairedStandardError } from '#agent/search/scoreboard.ts';
 
 function solution(kind: SolutionReport['kind'], foldScores: number[]): GradedSolution {
   const score = foldScores.reduce((sum, value) => sum + value, 0) / foldScores.length;
@@ -47,6 +47,17 @@ test('a blend’s nested score needs no more than to be better', (t) => {
   const best = solution('recipe', [0.7, 0.8, 0.9]);
   t.true(isImprovement(up, solution('blend', [0.9, 0.7, 0.86]), best));
   t.false(isImprovement(up, solution('blend', [0.7, 0.8, 0.89]), best));
+});
+
+test('with few rows a blend takes the place of a model that it cannot be told from; with many it must be better', (t) => {
+  const best = solution('recipe', [0.7, 0.8, 0.9]);
+  const alike = solution('blend', [0.9, 0.7, 0.78]);
+  const worse = solution('blend', [0.69, 0.79, 0.89]);
+  t.true(isTieOfFew(up, 9_999, alike, best));
+  t.false(isTieOfFew(up, 10_000, alike, best));
+  t.false(isTieOfFew(up, 9_999, worse, best), 'worse by a little, but in each fold');
+  t.false(isTieOfFew(up, 9_999, solution('recipe', [0.9, 0.7, 0.78]), best));
+  t.false(isTieOfFew(up, 9_999, alike, solution('baseline', [0.7, 0.8, 0.9])));
 });
 
 test('scores that are no numbers never win', (t) => {

@@ -31,8 +31,8 @@ def fit_predict(train, rows, target, y):
         "random_state": ARGUMENTS.seed,
     }
     if target["classes"] is None:
-        return ExtraTreesRegressor(**options).fit(table, y).predict(wanted)
-    model = ExtraTreesClassifier(**options).fit(table, y)
+        return ExtraTreesRegressor(**options).fit(table, y, weights_of(train)).predict(wanted)
+    model = ExtraTreesClassifier(**options).fit(table, y, weights_of(train))
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 

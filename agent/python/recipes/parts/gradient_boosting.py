@@ -46,6 +46,7 @@ def settings(target, row_count, seed):
         "bagging_fraction": PARAMS.get("row_share", 0.75),
         "bagging_freq": 1,
         "lambda_l2": PARAMS.get("l2", 3.0),
+        "extra_trees": PARAMS.get("extra_trees", False),
         "cat_smooth": 20.0,
         "cat_l2": 10.0,
         "max_cat_threshold": 16,
@@ -67,10 +68,13 @@ def find_rounds(frame, y, train, target, categories, chosen):
     pairs = inner_splits(train, y, target, 5 if small else 8)
     pairs = pairs[: (2 if FAST else 4) if small else 1]
     most = PARAMS.get("rounds", 400 if FAST else 3000)
+    weights = weights_of(train)
     best = []
     for learn, check in pairs:
-        learning = lightgbm.Dataset(frame.iloc[learn], y[learn], categorical_feature=categories, free_raw_data=True)
-        checking = lightgbm.Dataset(frame.iloc[check], y[check], reference=learning)
+        learning = lightgbm.Dataset(
+            frame.iloc[learn], y[learn], weight=part_of(weights, learn), categorical_feature=categories, free_raw_data=True
+        )
+        checking = lightgbm.Dataset(frame.iloc[check], y[check], weight=part_of(weights, check), reference=learning)
         patience = lightgbm.early_stopping(30 if FAST else 100, verbose=False)
         model = lightgbm.train(chosen, learning, most, valid_sets=[checking], callbacks=[patience, stop_in_time(0.5)])
         best.append(model.best_iteration or model.current_iteration())
@@ -93,7 +97,7 @@ def fit_predict(train, rows, target, y):
     """Mean of several seeds at the round count found."""
     (frame, wanted), categories = make_features(train, rows, y, target)
     if lightgbm is None:
-        return histogram_boosting(frame, wanted, target, y)
+        return histogram_boosting(frame, wanted, target, y, weights_of(train))
     rounds = find_rounds(frame, y, train, target, categories, settings(target, len(frame), ARGUMENTS.seed))
     NOTES.setdefault("rounds", []).append(rounds)
     total = None
@@ -101,7 +105,7 @@ def fit_predict(train, rows, target, y):
     for i in range(seeds):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
             break
-        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         model = lightgbm.train(settings(target, len(frame), ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[stop_in_time(0.1)])
         scores = model.predict(wanted, num_threads=ARGUMENTS.threads)
         total = scores if total is None else total + scores
@@ -117,7 +121,7 @@ def fit_levels(train, rows, target, y):
     for level in target["quantiles"]:
         chosen = settings(target, len(frame), ARGUMENTS.seed) | {"objective": "quantile", "alpha": level}
         rounds = find_rounds(frame, y, train, target, categories, chosen)
-        data = lightgbm.Dataset(frame, y, categorical_feature=categories)
+        data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         columns.append(lightgbm.train(chosen, data, rounds, callbacks=[stop_in_time(0.1)]).predict(wanted, num_threads=ARGUMENTS.threads))
     return np.column_stack(columns)
 
@@ -129,14 +133,14 @@ def fit_quantiles(fit_predict, train, rows, target, y):
     return fit_levels(train, rows, target, y)
 
 
-def histogram_boosting(frame, wanted, target, y):
+def histogram_boosting(frame, wanted, target, y, weights):
     """The same idea with scikit-learn alone."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     options = {"learning_rate": 0.1 if FAST else 0.05, "max_iter": 300, "early_stopping": True, "random_state": ARGUMENTS.seed}
     if target["classes"] is None:
-        return HistGradientBoostingRegressor(**options).fit(frame, y).predict(wanted)
-    model = HistGradientBoostingClassifier(**options).fit(frame, y)
+        return HistGradientBoostingRegressor(**options).fit(frame, y, weights).predict(wanted)
+    model = HistGradientBoostingClassifier(**options).fit(frame, y, weights)
     return full_classes(model.classes_, model.predict_proba(wanted), len(target["classes"]))
 
 

@@ -42,11 +42,11 @@ def answers(model, table, target):
     return full_classes(model.classes_, model.predict_proba(table), len(target["classes"]))
 
 
-def loss(target, y, given):
+def loss(target, y, given, weights):
     """Squared error or log loss, to compare strengths."""
     if target["classes"] is None:
-        return float(np.mean((y - given) ** 2))
-    return float(-np.mean(np.log(np.clip(given[np.arange(len(y)), y], 1e-9, 1))))
+        return float(np.average((y - given) ** 2, weights=weights))
+    return float(-np.average(np.log(np.clip(given[np.arange(len(y)), y], 1e-9, 1)), weights=weights))
 
 
 def fit_predict(train, rows, target, y):
@@ -55,6 +55,7 @@ def fit_predict(train, rows, target, y):
     strengths = (0.003, 0.01, 0.03, 0.1) if target["classes"] is None else (0.01, 0.05, 0.3, 2.0)
     strengths = PARAMS.get("strengths", strengths[1::2] if FAST else strengths)
     pairs = inner_splits(train, y, target, 4)[: 1 if FAST or len(train) > 20_000 else 3]
+    weights = weights_of(train)
     costs = []
     for strength in strengths:
         cost = []
@@ -63,11 +64,12 @@ def fit_predict(train, rows, target, y):
                 break
             if len(np.unique(y[learn])) < 2:
                 continue
-            cost.append(loss(target, y[check], answers(make_model(target, strength).fit(table[learn], y[learn]), table[check], target)))
+            model = make_model(target, strength).fit(table[learn], y[learn], part_of(weights, learn))
+            cost.append(loss(target, y[check], answers(model, table[check], target), part_of(weights, check)))
         costs.append(np.mean(cost) if cost else np.inf)
     best = strengths[int(np.argmin(costs))]
     NOTES.setdefault("strength", []).append(best)
-    return answers(make_model(target, best).fit(table, y), wanted, target)
+    return answers(make_model(target, best).fit(table, y, weights), wanted, target)
 
 
 run(fit_predict)

@@ -46,14 +46,14 @@ def other_columns(train, rows, used):
     return [sparse.hstack(b, format="csr") for b in blocks]
 
 
-def classify(table, y, wanted, count, strength):
+def classify(table, y, weights, wanted, count, strength):
     """Mean of logistic regression and of a linear SVM whose margins become probabilities by a soft maximum."""
     logistic = LogisticRegression(C=strength * 5, max_iter=60 if FAST else 150, tol=1e-3, class_weight=class_weight())
-    logistic.fit(table, y)
+    logistic.fit(table, y, weights)
     first = full_classes(logistic.classes_, logistic.predict_proba(wanted), count)
     if FAST:
         return first
-    machine = LinearSVC(C=strength * 0.3, class_weight=class_weight(), random_state=ARGUMENTS.seed).fit(table, y)
+    machine = LinearSVC(C=strength * 0.3, class_weight=class_weight(), random_state=ARGUMENTS.seed).fit(table, y, weights)
     margins = machine.decision_function(wanted)
     if margins.ndim == 1:
         margins = np.column_stack([-margins, margins])
@@ -70,20 +70,22 @@ def class_weight():
 def fit_predict(train, rows, target, y):
     """Chooses the strength on inner splits, then fits all training rows."""
     table, wanted = compact(*make_features(train, rows))
+    weights = weights_of(train)
     if target["classes"] is None:
-        return Ridge(alpha=PARAMS.get("alpha", 1.5), random_state=ARGUMENTS.seed).fit(table, y).predict(wanted)
+        return Ridge(alpha=PARAMS.get("alpha", 1.5), random_state=ARGUMENTS.seed).fit(table, y, weights).predict(wanted)
     count = len(target["classes"])
     strengths = PARAMS.get("strengths", [1.0] if FAST else [0.5, 2.0])
     best, best_cost = strengths[0], np.inf
     for strength in strengths if len(strengths) > 1 and seconds_left() > 0.6 * ARGUMENTS.deadline else ():
         cost = []
         for learn, check in inner_splits(train, y, target, 4)[:2]:
-            given = classify(table[learn], y[learn], table[check], count, strength)
-            cost.append(-np.mean(np.log(np.clip(given[np.arange(len(check)), y[check]], 1e-6, 1))))
+            given = classify(table[learn], y[learn], part_of(weights, learn), table[check], count, strength)
+            lost = -np.log(np.clip(given[np.arange(len(check)), y[check]], 1e-6, 1))
+            cost.append(np.average(lost, weights=part_of(weights, check)))
         if np.mean(cost) < best_cost:
             best, best_cost = strength, np.mean(cost)
     NOTES.setdefault("strength", []).append(best)
-    return classify(table, y, wanted, count, best)
+    return classify(table, y, weights, wanted, count, best)
 
 
 run(fit_predict)

@@ -24,10 +24,10 @@ def settings(target, seed):
         "objective": objective,
         "eta": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),
         "max_depth": PARAMS.get("depth", 4),
-        "subsample": 0.7,
+        "subsample": PARAMS.get("row_share", 0.7),
         "colsample_bytree": PARAMS.get("feature_share", 0.3),
-        "min_child_weight": 3,
-        "lambda": 2.0,
+        "min_child_weight": PARAMS.get("least_weight", 3),
+        "lambda": PARAMS.get("l2", 2.0),
         "nthread": ARGUMENTS.threads,
         "seed": seed,
         "tree_method": "hist",
@@ -51,9 +51,10 @@ def find_rounds(frame, y, train, target):
     """Median best round over inner splits of the run's own training rows."""
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)[: (2 if FAST else 4) if small else 1]
+    weights = weights_of(train)
     best = []
     for learn, check in pairs:
-        learning, checking = xgboost.DMatrix(frame.iloc[learn], y[learn]), xgboost.DMatrix(frame.iloc[check], y[check])
+        learning, checking = (xgboost.DMatrix(frame.iloc[p], y[p], weight=part_of(weights, p)) for p in (learn, check))
         model = xgboost.train(
             settings(target, ARGUMENTS.seed), learning, PARAMS.get("rounds", 400 if FAST else 3000), evals=[(checking, "check")],
             early_stopping_rounds=30 if FAST else 100, verbose_eval=False, callbacks=[StopInTime(0.5)],
@@ -69,7 +70,7 @@ def fit_predict(train, rows, target, y):
     frame, wanted = make_features(train, rows, y, target)
     rounds = find_rounds(frame, y, train, target)
     NOTES.setdefault("rounds", []).append(rounds)
-    data, asked = xgboost.DMatrix(frame, y), xgboost.DMatrix(wanted)
+    data, asked = xgboost.DMatrix(frame, y, weight=weights_of(train)), xgboost.DMatrix(wanted)
     made = []
     for i in range(PARAMS.get("seeds", 1 if FAST else 3 if len(frame) < 3000 else 2)):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
