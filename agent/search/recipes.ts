@@ -9,6 +9,10 @@ import type { TaskProfile } from '../evaluate/harness-protocol.ts';
 /** Where the built-in programs are. */
 export const RECIPES_INDEX = fileURLToPath(new URL('../python/recipes/index.json', import.meta.url));
 
+const MANY_CLASSES = 10;
+/** More than any rank. */
+const LATE = 100;
+
 /** Between the name of a recipe and the number of a setting of it. */
 export const SETTING = '~';
 
@@ -43,6 +47,8 @@ const RecipesIndex = z.object({
       /** Parameters that may be searched when time is left. */
       space: Space.optional(),
       cost_rank: z.number(),
+      /** Whether it takes so many times as long as there are classes. */
+      tree_a_class: z.boolean().default(false),
       /** It takes about so many times what another recipe takes. */
       cost_like: z.object({ recipe: z.string(), times: z.number().positive() }).optional(),
       tasks: z.array(z.enum(ALL_TARGET_TYPES)),
@@ -52,7 +58,7 @@ const RecipesIndex = z.object({
   ),
 });
 
-/** One program with one set of parameters: a candidate for a solution. `costRank` orders candidates, cheap first. */
+/** One program with one set of parameters: a candidate for a solution. */
 export interface Recipe {
   /** Who wrote it. A generated program runs only where the sandbox holds, and is the best only after its probes. */
   readonly origin: 'built-in' | 'generated';
@@ -65,7 +71,10 @@ export interface Recipe {
   readonly params: Readonly<Record<string, unknown>>;
   /** Parameters that may be searched when time is left; absent = none. */
   readonly space?: Space;
+  /** Orders candidates, cheap and useful first. */
   readonly costRank: number;
+  /** It takes so many times as long as there are classes: with many of them others come first. */
+  readonly isTreeAClass?: boolean;
   /** It takes about so many times what another recipe takes on the same data; absent = nobody knows before its first fold. */
   readonly costLike?: { readonly recipe: string; readonly times: number };
   readonly targetTypes: readonly string[];
@@ -94,6 +103,7 @@ export async function loadRecipes(indexPath: string = RECIPES_INDEX): Promise<Re
       params: recipe.params,
       ...(recipe.space === undefined ? {} : { space: recipe.space }),
       costRank: recipe.cost_rank,
+      isTreeAClass: recipe.tree_a_class,
       ...(recipe.cost_like === undefined ? {} : { costLike: recipe.cost_like }),
       targetTypes: recipe.tasks,
       modalities: recipe.modalities,
@@ -128,5 +138,16 @@ function chooseSuitable(recipes: readonly Recipe[], profile: TaskProfile): Recip
     [...types].every((type) => recipe.targetTypes.includes(type)) &&
     recipe.modalities.some((modality) => modalities.has(modality)) &&
     profile.train_rows <= recipe.maxTrainRows;
-  return recipes.filter(suits).toSorted((left, right) => left.costRank - right.costRank || left.name.localeCompare(right.name));
+  const rank = (recipe: Recipe) => rankRecipe(recipe, profile);
+  return recipes.filter(suits).toSorted((left, right) => rank(left) - rank(right) || left.name.localeCompare(right.name));
+}
+
+/** Its place in the order: programs for texts lead where there is nothing else, and those that grow a tree a class come late with many classes. */
+function rankRecipe({ costRank, isTreeAClass = false, modalities }: Recipe, profile: TaskProfile): number {
+  const isOfTexts = modalities.every((modality) => modality === 'text');
+  const isTextAlone = profile.feature_columns.every((column) => profile.column_types[column] === 'text');
+  const classes = Math.max(0, ...profile.targets.map((target) => target.classes?.length ?? 0));
+  if (isTreeAClass && classes > MANY_CLASSES) return costRank + LATE;
+  // Behind the first of all, which is the cheapest.
+  return isOfTexts && isTextAlone ? 1 + costRank / LATE : costRank;
 }

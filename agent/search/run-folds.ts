@@ -68,11 +68,13 @@ export async function runFolds(run: RunContext, task: Task, program: Program): P
 
 function createWork(run: RunContext, task: Task, program: Program & { readonly home: string }) {
   const atOnce = chooseRunsAtOnce(run, task);
+  const patience = program.isFirstModel ? FIRST_MODEL_PATIENCE : 1;
   const grades: FoldGrade[] = [];
   let failure: string | null = null;
   let trainS = 0;
   /** Folds run side by side: some have ended before they are graded. */
   let trained = 0;
+  let begun = 0;
   let slowestS = 0;
   const logText: string[] = [];
   let logChars = 0;
@@ -91,9 +93,12 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   const execute = async (folders: RunFolders, take: (outDir: string) => Promise<void>, fail = giveUp): Promise<void> => {
     throwIfStopped(run.signal);
     const place = await makeRunPlace({ homeDir: program.home, runsDir: run.runsDir, folders, params: program.params });
+    const shareS = shareTime();
     try {
-      const outcome = await train(folders, place);
+      const outcome = await train(folders, place, Math.min(shareS, program.mostRunS ?? Infinity));
       if (outcome.exitClass === 'ok') await take(place.outDir);
+      else if (outcome.exitClass === 'timeout' && shareS < (program.mostRunS ?? Infinity))
+        fail(`${folders.run_id}: does not fit: it took more than its share of the time left, ${Math.floor(shareS)} s`);
       else fail(`${folders.run_id}: ${describeEnd(outcome)}`);
     } finally {
       await place.remove();
@@ -102,13 +107,20 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   const giveUp = (why: string): void => {
     failure ??= why;
   };
-  const train = async (folders: RunFolders, place: RunPlace): Promise<RunOutcome> => {
+  /** Seconds that one of the runs still to come may take, so that all of them fit. */
+  const shareTime = (): number => {
+    const toCome = Math.max(1, Math.ceil((task.folds.runs.length - begun) / atOnce));
+    const finals = begun < task.folds.runs.length && task.folds.final_run !== null ? FINAL_RUN_SHARE : 0;
+    begun += 1;
+    return (patience * run.deadline.workS()) / (toCome + finals);
+  };
+  const train = async (folders: RunFolders, place: RunPlace, mostS: number): Promise<RunOutcome> => {
     const outcome = await run.stopwatch.measure('train', () =>
       startRun(run, task, program.path, {
         place,
         seed: task.seed,
         onOutput: (chunk) => keepOutput(folders.run_id, chunk),
-        timeoutMs: 1000 * (program.mostRunS ?? Infinity),
+        timeoutMs: 1000 * mostS,
       }),
     );
     throwIfStopped(run.signal);
@@ -126,7 +138,7 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const meanS = trainS / Math.max(1, trained);
     const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
     const leftS = run.deadline.workS();
-    if (left > 0 && neededS > leftS * (program.isFirstModel ? FIRST_MODEL_PATIENCE : 1)) {
+    if (left > 0 && neededS > leftS * patience) {
       failure ??= `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;
     }
   };

@@ -397,8 +397,16 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing."""
-    return pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
+    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    import warnings
+
+    codes, texts = pd.factorize(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = pd.to_datetime(texts, errors="coerce", utc=True)
+    if parsed.isna().any():
+        parsed = pd.to_datetime(texts, errors="coerce", utc=True, format="mixed")
+    return pd.Series(parsed.take(codes, allow_fill=True, fill_value=pd.NaT), index=values.index)
 
 
 def inner_splits(train, y, target, count):
@@ -555,12 +563,12 @@ def text_of(frame, column):
     return frame[column].astype("object").fillna("").astype(str)
 
 
-def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True):
-    """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side."""
+def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
+    """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = 1 if len(train) < 5000 else 2
+        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},
@@ -597,7 +605,8 @@ def text_features(train, rows, y, target, columns, width=24):
 
     if not columns:
         return pd.DataFrame(index=train.index), pd.DataFrame(index=rows.index)
-    words_train, words_rows = word_matrix(train, rows, columns, 20_000, 0 if FAST else 40_000)
+    least = 5 if len(train) > 5_000 else None
+    words_train, words_rows = word_matrix(train, rows, columns, 20_000, 0 if FAST else 40_000, least=least)
     width = max(2, min(width, words_train.shape[1] - 1, len(train) - 1))
     svd = TruncatedSVD(width, random_state=ARGUMENTS.seed, n_iter=4).fit(words_train)
     dense = [svd.transform(words_train), svd.transform(words_rows)]
@@ -621,7 +630,7 @@ def linear_answers(words, y, wanted, target):
     if len(np.unique(y)) < 2:
         table = np.tile(np.eye(count)[y[0]], (wanted.shape[0], 1))
     else:
-        model = LogisticRegression(C=4.0, max_iter=100, tol=1e-3).fit(words, y)
+        model = LogisticRegression(C=1.0 if words.shape[0] > 5_000 else 4.0, max_iter=100, tol=1e-3).fit(words, y)
         table = full_classes(model.classes_, model.predict_proba(wanted), count)
     return table[:, 1:] if count == 2 else table[:, : min(count, 20)]
 

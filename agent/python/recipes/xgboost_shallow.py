@@ -397,8 +397,16 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing."""
-    return pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
+    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    import warnings
+
+    codes, texts = pd.factorize(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = pd.to_datetime(texts, errors="coerce", utc=True)
+    if parsed.isna().any():
+        parsed = pd.to_datetime(texts, errors="coerce", utc=True, format="mixed")
+    return pd.Series(parsed.take(codes, allow_fill=True, fill_value=pd.NaT), index=values.index)
 
 
 def inner_splits(train, y, target, count):
@@ -555,12 +563,12 @@ def text_of(frame, column):
     return frame[column].astype("object").fillna("").astype(str)
 
 
-def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True):
-    """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side."""
+def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
+    """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = 1 if len(train) < 5000 else 2
+        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},
@@ -597,7 +605,8 @@ def text_features(train, rows, y, target, columns, width=24):
 
     if not columns:
         return pd.DataFrame(index=train.index), pd.DataFrame(index=rows.index)
-    words_train, words_rows = word_matrix(train, rows, columns, 20_000, 0 if FAST else 40_000)
+    least = 5 if len(train) > 5_000 else None
+    words_train, words_rows = word_matrix(train, rows, columns, 20_000, 0 if FAST else 40_000, least=least)
     width = max(2, min(width, words_train.shape[1] - 1, len(train) - 1))
     svd = TruncatedSVD(width, random_state=ARGUMENTS.seed, n_iter=4).fit(words_train)
     dense = [svd.transform(words_train), svd.transform(words_rows)]
@@ -621,7 +630,7 @@ def linear_answers(words, y, wanted, target):
     if len(np.unique(y)) < 2:
         table = np.tile(np.eye(count)[y[0]], (wanted.shape[0], 1))
     else:
-        model = LogisticRegression(C=4.0, max_iter=100, tol=1e-3).fit(words, y)
+        model = LogisticRegression(C=1.0 if words.shape[0] > 5_000 else 4.0, max_iter=100, tol=1e-3).fit(words, y)
         table = full_classes(model.classes_, model.predict_proba(wanted), count)
     return table[:, 1:] if count == 2 else table[:, : min(count, 20)]
 
@@ -629,6 +638,8 @@ def linear_answers(words, y, wanted, target):
 # ---- the model
 
 import xgboost
+
+FEW_COLUMNS = 40
 
 
 def make_features(train, rows, y, target):
@@ -650,10 +661,10 @@ def settings(target, seed):
         objective = "reg:absoluteerror"
     chosen = {
         "objective": objective,
-        "eta": PARAMS.get("learning_rate", 0.1 if FAST else 0.03),
+        "eta": PARAMS.get("learning_rate", 0.1 if FAST else 0.05),
         "max_depth": PARAMS.get("depth", 4),
         "subsample": PARAMS.get("row_share", 0.7),
-        "colsample_bytree": PARAMS.get("feature_share", 0.3),
+        "colsample_bytree": PARAMS.get("feature_share", 0.6 if len(TASK["feature_columns"]) <= FEW_COLUMNS else 0.3),
         "min_child_weight": PARAMS.get("least_weight", 3),
         "lambda": PARAMS.get("l2", 2.0),
         "nthread": ARGUMENTS.threads,
@@ -676,36 +687,34 @@ class StopInTime(xgboost.callback.TrainingCallback):
 
 
 def find_rounds(frame, y, train, target):
-    """Median best round over inner splits of the run's own training rows."""
+    """Median best round over inner splits of the run's own training rows, and the models of those splits."""
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)[: (2 if FAST else 4) if small else 1]
     weights = weights_of(train)
-    best = []
+    models = []
     for learn, check in pairs:
         learning, checking = (xgboost.DMatrix(frame.iloc[p], y[p], weight=part_of(weights, p)) for p in (learn, check))
         model = xgboost.train(
             settings(target, ARGUMENTS.seed), learning, PARAMS.get("rounds", 400 if FAST else 3000), evals=[(checking, "check")],
-            early_stopping_rounds=30 if FAST else 100, verbose_eval=False, callbacks=[StopInTime(0.5)],
+            early_stopping_rounds=30 if FAST else 60, verbose_eval=False, callbacks=[StopInTime(0.5)],
         )  # fmt: skip
-        best.append(model.best_iteration + 1)
+        models.append(model[: model.best_iteration + 1])
         if seconds_left() < 0.5 * ARGUMENTS.deadline:
             break
-    return max(10, int(np.median(best) * 1.05))
+    return max(10, int(np.median([model.num_boosted_rounds() for model in models]) * 1.05)), models
 
 
 def fit_predict(train, rows, target, y):
-    """Mean of several seeds at the round count found."""
+    """Mean of the models of the inner splits, which cost nothing more, and of several seeds on all rows at the round count found."""
     frame, wanted = make_features(train, rows, y, target)
-    rounds = find_rounds(frame, y, train, target)
+    rounds, models = find_rounds(frame, y, train, target)
     NOTES.setdefault("rounds", []).append(rounds)
     data, asked = xgboost.DMatrix(frame, y, weight=weights_of(train)), xgboost.DMatrix(wanted)
-    made = []
-    for i in range(PARAMS.get("seeds", 1 if FAST else 3 if len(frame) < 3000 else 2)):
+    for i in range(PARAMS.get("seeds", 2 if not FAST and len(frame) < 3000 else 1)):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
             break
-        model = xgboost.train(settings(target, ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[StopInTime(0.1)])
-        made.append(model.predict(asked).astype(np.float64))
-    scores = np.mean(made, axis=0)
+        models.append(xgboost.train(settings(target, ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[StopInTime(0.1)]))
+    scores = np.mean([model.predict(asked).astype(np.float64) for model in models], axis=0)
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 
 

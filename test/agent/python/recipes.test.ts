@@ -1,44 +1,17 @@
-import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
 import { loadRecipes } from '#agent/search/recipes.ts';
-import type { MetricId } from '#agent/evaluate/metric-ids.ts';
 import { PYTHON } from '#test/_support/python.ts';
 import { instancesShape } from './_instance-shapes.ts';
 import { quantilesShape } from './_forecast-shapes.ts';
 import { listsShape, masksShape, textsShape } from './_shapes.ts';
 import { fixTask, makeCsv, makeFolder, makeRandom, openHarness, writeFiles } from './_harness.ts';
+import { checkProgram, OF_ANSWERS, PROGRAMS, RECIPES, runFile, runProgram } from './_recipes.ts';
+import type { Kind } from './_recipes.ts';
 
-const runFile = promisify(execFile);
-const RECIPES = fileURLToPath(new URL('../../../agent/python/recipes', import.meta.url));
-const PROGRAMS = [
-  'gradient_boosting',
-  'xgboost_shallow',
-  'linear',
-  'extra_trees',
-  'text_linear',
-  'nearest_answers',
-  'text_extract',
-  'item_neighbours',
-  'image_pixels',
-];
 /** Those of competitions without labels. */
 const UNLABELLED = ['tour_search', 'four_in_a_row_quick', 'four_in_a_row_search'];
-/** Those of answers that are texts, which the others cannot give. */
-const OF_ANSWERS = new Set(['nearest_answers', 'text_extract', 'item_neighbours', 'image_pixels']);
-
-interface Kind {
-  title: string;
-  metric: MetricId;
-  /** The score of a constant; a recipe must be clearly better. */
-  beats: (score: number, baseline: number) => boolean;
-  files: () => Record<string, string | Uint8Array>;
-}
-
 const random = makeRandom(21);
 const normal = () => random() + random() + random() - 1.5;
 const WORDS = { sea: ['ship', 'wave', 'sail', 'shore'], land: ['field', 'wood', 'path', 'hill'], sky: ['cloud', 'wing', 'star', 'wind'] };
@@ -175,33 +148,6 @@ function makeWeighted(answer: (x: number, sign: number) => string | number): Rec
     'test.csv': makeCsv(['id', 'x', 'word'], 60, (i) => cells(i + 400).slice(0, 3)),
     'sample_submission.csv': makeCsv(['id', 'y'], 60, (i) => [i + 400, 0]),
   };
-}
-
-async function runProgram(
-  program: string,
-  folders: { train_dir: string; predict_dir: string },
-  out: string,
-  params: string,
-): Promise<void> {
-  const paths = ['--train', folders.train_dir, '--predict', folders.predict_dir, '--out', out, '--params', params];
-  const limits = ['--seed', '3', '--threads', '1', '--deadline', '600'];
-  await runFile(PYTHON, ['-I', '-B', join(RECIPES, `${program}.py`), ...paths, ...limits], { timeout: 200_000, env: {} });
-}
-
-async function checkProgram(t: ExecutionContext, program: string, kind: Kind): Promise<void> {
-  const harness = openHarness(t);
-  await fixTask(t, harness, { dataDir: await writeFiles(t, kind.files()), metric: kind.metric });
-  const baseline = (await harness.baseline({})).evaluation;
-  const cut = await harness.cut({ fold_count: 2 });
-  const work = await writeFiles(t, { 'params.json': '{"effort": "fast"}' });
-  const [run] = cut.runs;
-  if (!run) return t.fail('no fold');
-  const out = join(work, run.run_id);
-  await runProgram(program, run, out, join(work, 'params.json'));
-  const grade = await harness.gradeFold({ solution: 1, run_id: run.run_id, out_dir: out });
-  t.is(grade.failure, null, `${program} on ${kind.title}`);
-  const score = grade.score ?? Number.NaN;
-  t.true(kind.beats(score, baseline.score), `${program} on ${kind.title}: ${score} against ${baseline.score}`);
 }
 
 for (const kind of KINDS) {
