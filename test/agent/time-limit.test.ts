@@ -111,3 +111,28 @@ test('of folds that run side by side each counts once when the rest is predicted
   const { bestSolution, notes } = await readValidManifest(store, spec.jobId, 1);
   t.true((bestSolution ?? 0) >= 2, notes.join());
 });
+
+test('a run may take its share of the time left: what does not fit at that pace is ended there', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const ended: number[] = [];
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const wantedS = order.program.includes('recipe-1') ? 2 : 60;
+    const seconds = Math.min(wantedS, order.timeoutMs / 1000);
+    if (seconds < wantedS) ended.push(seconds);
+    monotonicMs += seconds * 1000;
+    await writeFile(join(order.outDir, 'score.txt'), '5');
+    const end = seconds < wantedS ? ({ exitClass: 'timeout', exitCode: null } as const) : ({ exitClass: 'ok', exitCode: 0 } as const);
+    return { ...end, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5, 5]);
+  const params = await makeAgentParams(dir, store, { sandbox, clock, spec: makeSpec({ remainingS: 100 }), recipes });
+  t.is(await runAgent(params), 0);
+  // After three runs of 2 s a third of the 84 s before the reserve.
+  t.deepEqual(ended, [28]);
+  const failures = (await readEvents(store, params.spec.jobId, 1)).flatMap((event) =>
+    event.type === 'progressed' && event.solution?.failure ? [event.solution.failure] : [],
+  );
+  t.regex(failures.at(-1) ?? '', /does not fit: it took more than its share of the time left, \d+ s/);
+});
