@@ -20,7 +20,7 @@ export interface Program {
   readonly params: Readonly<Record<string, unknown>>;
   /** Nothing but the constant has a score yet. */
   readonly isFirstModel: boolean;
-  /** Seconds that one run may take; absent = the time that is left. */
+  /** Seconds that one run may take, if its share of the time left is longer; absent = that share. */
   readonly mostRunS?: number;
   /** Asked after each fold: why the others are not worth their time, or null. */
   readonly race?: (grade: FoldGrade) => string | null;

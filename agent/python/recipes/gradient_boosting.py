@@ -389,6 +389,9 @@ def mel_bands(bins, rate):
 
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+#: Test rows come later than training rows, so the latest of these say most.
+IS_TIMED = TASK["shape"] in ("time", "panel")
+
 
 def time_order(train):
     """Seconds or numbers that order the rows in time."""
@@ -399,9 +402,10 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    """Dates of one column; what cannot be read is missing. In one format if that reads all, so that days and months keep their places."""
     import warnings
 
+    # Each text once: reading is slow, and dates repeat.
     codes, texts = pd.factorize(values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -414,7 +418,7 @@ def parse_dates(values):
 def inner_splits(train, y, target, count):
     """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
     rows = np.arange(len(train))
-    if TASK["shape"] in ("time", "panel") and TASK["time_column"] in train:
+    if IS_TIMED and TASK["time_column"] in train:
         order = np.argsort(time_order(train), kind="stable")
         cut = int(0.85 * len(order))
         return [(order[:cut], order[cut:])]
@@ -540,7 +544,7 @@ def target_encodings(train, train_labels, rows_labels, y, target, columns, weigh
     """Mean target a category: out of fold for training rows, from all training rows for the others."""
     table = target_tables(y, target)
     fold_pairs = inner_splits(train, y, target, 5)
-    if TASK["shape"] in ("time", "panel"):
+    if IS_TIMED:
         order = np.array_split(np.random.default_rng(ARGUMENTS.seed).permutation(len(train)), 5)
         fold_pairs = [(np.setdiff1d(np.arange(len(train)), part), part) for part in order]
     out = [{}, {}]
@@ -568,9 +572,9 @@ def text_of(frame, column):
 def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
     """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
+    least = least or (1 if len(train) < 5000 else 2)
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},
@@ -646,6 +650,7 @@ except (ImportError, OSError) as error:
     NOTES["fallback"] = f"LightGBM cannot be loaded ({type(error).__name__}); scikit-learn's histogram boosting is used"
 
 
+#: As in agent/search/recipes.ts, which tries what grows a tree a class late then.
 MANY_CLASSES = 10
 
 
@@ -704,7 +709,10 @@ def settings(target, row_count, seed):
 
 
 def find_rounds(frame, y, train, target, categories, chosen):
-    """Median of the best rounds over inner splits, several below 3,000 rows and one above; and the models of those splits."""
+    """Median of the best rounds over inner splits, several below 3,000 rows and one above; and the models of those splits.
+
+    Where the latest rows say most there is no model to use: it did not learn from them.
+    """
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)
     pairs = pairs[: (2 if FAST else 4) if small else 1]
@@ -721,7 +729,7 @@ def find_rounds(frame, y, train, target, categories, chosen):
         if seconds_left() < 0.5 * ARGUMENTS.deadline:
             break
     best = np.median([model.best_iteration or model.current_iteration() for model in models])
-    return max(10, int(best * 1.05)), models
+    return max(10, int(best * 1.05)), [] if IS_TIMED else models
 
 
 def stop_in_time(share):
@@ -746,6 +754,7 @@ def fit_predict(train, rows, target, y):
             break
         data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         models.append(lightgbm.train(settings(target, len(frame), ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[stop_in_time(0.1)]))
+    NOTES["models"] = len(models)
     scores = np.mean([model.predict(wanted, num_threads=ARGUMENTS.threads) for model in models], axis=0)
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 

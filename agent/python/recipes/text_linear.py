@@ -387,6 +387,9 @@ def mel_bands(bins, rate):
 
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+#: Test rows come later than training rows, so the latest of these say most.
+IS_TIMED = TASK["shape"] in ("time", "panel")
+
 
 def time_order(train):
     """Seconds or numbers that order the rows in time."""
@@ -397,9 +400,10 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    """Dates of one column; what cannot be read is missing. In one format if that reads all, so that days and months keep their places."""
     import warnings
 
+    # Each text once: reading is slow, and dates repeat.
     codes, texts = pd.factorize(values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -412,7 +416,7 @@ def parse_dates(values):
 def inner_splits(train, y, target, count):
     """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
     rows = np.arange(len(train))
-    if TASK["shape"] in ("time", "panel") and TASK["time_column"] in train:
+    if IS_TIMED and TASK["time_column"] in train:
         order = np.argsort(time_order(train), kind="stable")
         cut = int(0.85 * len(order))
         return [(order[:cut], order[cut:])]
@@ -538,7 +542,7 @@ def target_encodings(train, train_labels, rows_labels, y, target, columns, weigh
     """Mean target a category: out of fold for training rows, from all training rows for the others."""
     table = target_tables(y, target)
     fold_pairs = inner_splits(train, y, target, 5)
-    if TASK["shape"] in ("time", "panel"):
+    if IS_TIMED:
         order = np.array_split(np.random.default_rng(ARGUMENTS.seed).permutation(len(train)), 5)
         fold_pairs = [(np.setdiff1d(np.arange(len(train)), part), part) for part in order]
     out = [{}, {}]
@@ -566,9 +570,9 @@ def text_of(frame, column):
 def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
     """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
+    least = least or (1 if len(train) < 5000 else 2)
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},

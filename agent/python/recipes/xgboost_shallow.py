@@ -387,6 +387,9 @@ def mel_bands(bins, rate):
 
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+#: Test rows come later than training rows, so the latest of these say most.
+IS_TIMED = TASK["shape"] in ("time", "panel")
+
 
 def time_order(train):
     """Seconds or numbers that order the rows in time."""
@@ -397,9 +400,10 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    """Dates of one column; what cannot be read is missing. In one format if that reads all, so that days and months keep their places."""
     import warnings
 
+    # Each text once: reading is slow, and dates repeat.
     codes, texts = pd.factorize(values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -412,7 +416,7 @@ def parse_dates(values):
 def inner_splits(train, y, target, count):
     """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
     rows = np.arange(len(train))
-    if TASK["shape"] in ("time", "panel") and TASK["time_column"] in train:
+    if IS_TIMED and TASK["time_column"] in train:
         order = np.argsort(time_order(train), kind="stable")
         cut = int(0.85 * len(order))
         return [(order[:cut], order[cut:])]
@@ -538,7 +542,7 @@ def target_encodings(train, train_labels, rows_labels, y, target, columns, weigh
     """Mean target a category: out of fold for training rows, from all training rows for the others."""
     table = target_tables(y, target)
     fold_pairs = inner_splits(train, y, target, 5)
-    if TASK["shape"] in ("time", "panel"):
+    if IS_TIMED:
         order = np.array_split(np.random.default_rng(ARGUMENTS.seed).permutation(len(train)), 5)
         fold_pairs = [(np.setdiff1d(np.arange(len(train)), part), part) for part in order]
     out = [{}, {}]
@@ -566,9 +570,9 @@ def text_of(frame, column):
 def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
     """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
+    least = least or (1 if len(train) < 5000 else 2)
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},
@@ -687,7 +691,10 @@ class StopInTime(xgboost.callback.TrainingCallback):
 
 
 def find_rounds(frame, y, train, target):
-    """Median best round over inner splits of the run's own training rows, and the models of those splits."""
+    """Median best round over inner splits of the run's own training rows, and the models of those splits.
+
+    Where the latest rows say most there is no model to use: it did not learn from them.
+    """
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)[: (2 if FAST else 4) if small else 1]
     weights = weights_of(train)
@@ -701,7 +708,8 @@ def find_rounds(frame, y, train, target):
         models.append(model[: model.best_iteration + 1])
         if seconds_left() < 0.5 * ARGUMENTS.deadline:
             break
-    return max(10, int(np.median([model.num_boosted_rounds() for model in models]) * 1.05)), models
+    rounds = max(10, int(np.median([model.num_boosted_rounds() for model in models]) * 1.05))
+    return rounds, [] if IS_TIMED else models
 
 
 def fit_predict(train, rows, target, y):
@@ -714,6 +722,7 @@ def fit_predict(train, rows, target, y):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
             break
         models.append(xgboost.train(settings(target, ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[StopInTime(0.1)]))
+    NOTES["models"] = len(models)
     scores = np.mean([model.predict(asked).astype(np.float64) for model in models], axis=0)
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 

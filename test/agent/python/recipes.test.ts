@@ -308,6 +308,43 @@ test.serial('the same run gives the same bytes', async (t) => {
   }
 });
 
+test.serial('boosting answers with the models of its inner splits, too, but not where they lack the latest rows', async (t) => {
+  t.timeout(300_000);
+  for (const [title, models] of [
+    ['two classes with holes and categories', 3],
+    ['time', 1],
+  ] as const) {
+    const kind = KINDS.find((each) => each.title === title);
+    if (!kind) return t.fail(title);
+    const harness = openHarness(t);
+    await fixTask(t, harness, { dataDir: await writeFiles(t, kind.files()), metric: kind.metric });
+    const [run] = (await harness.cut({ fold_count: 2 })).runs;
+    if (!run) return t.fail('no fold');
+    const work = await writeFiles(t, { 'params.json': '{"effort": "fast"}' });
+    for (const program of ['gradient_boosting', 'xgboost_shallow']) {
+      const out = join(work, program);
+      await runProgram(program, run, out, join(work, 'params.json'));
+      t.like(JSON.parse(await readFile(join(out, 'notes.json'), 'utf8')), { models }, `${program} on ${title}`);
+    }
+  }
+});
+
+test('dates of a column are read in one format where that reads all, else each by itself; what cannot be read is missing', async (t) => {
+  const script = `
+import sys
+import numpy as np, pandas as pd
+TASK = {"shape": "rows"}
+exec(open(sys.argv[1]).read())
+for texts in (["31/12/2001", "01/02/2001", None, "31/12/2001"], ["2001-01-05", "5 March 2001", "never", None]):
+    print(parse_dates(pd.Series(texts, index=[7, 8, 9, 10], dtype="object")).dt.strftime("%Y-%m-%d").to_dict())
+`;
+  const { stdout } = await runFile(PYTHON, ['-I', '-B', '-c', script, join(RECIPES, 'parts/splits.py')]);
+  t.deepEqual(stdout.trim().split('\n'), [
+    "{7: '2001-12-31', 8: '2001-02-01', 9: nan, 10: '2001-12-31'}",
+    "{7: '2001-01-05', 8: '2001-03-05', 9: nan, 10: nan}",
+  ]);
+});
+
 test('the assembled recipes are not stale, need nothing beside them, and the index names them all', async (t) => {
   await t.notThrowsAsync(runFile(PYTHON, ['-I', '-B', join(RECIPES, 'assemble.py'), '--check']));
   const recipes = await loadRecipes();

@@ -106,7 +106,7 @@ def target_encodings(train, train_labels, rows_labels, y, target, columns, weigh
     """Mean target a category: out of fold for training rows, from all training rows for the others."""
     table = target_tables(y, target)
     fold_pairs = inner_splits(train, y, target, 5)
-    if TASK["shape"] in ("time", "panel"):
+    if IS_TIMED:
         order = np.array_split(np.random.default_rng(ARGUMENTS.seed).permutation(len(train)), 5)
         fold_pairs = [(np.setdiff1d(np.arange(len(train)), part), part) for part in order]
     out = [{}, {}]

@@ -10,6 +10,7 @@ except (ImportError, OSError) as error:
     NOTES["fallback"] = f"LightGBM cannot be loaded ({type(error).__name__}); scikit-learn's histogram boosting is used"
 
 
+#: As in agent/search/recipes.ts, which tries what grows a tree a class late then.
 MANY_CLASSES = 10
 
 
@@ -68,7 +69,10 @@ def settings(target, row_count, seed):
 
 
 def find_rounds(frame, y, train, target, categories, chosen):
-    """Median of the best rounds over inner splits, several below 3,000 rows and one above; and the models of those splits."""
+    """Median of the best rounds over inner splits, several below 3,000 rows and one above; and the models of those splits.
+
+    Where the latest rows say most there is no model to use: it did not learn from them.
+    """
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)
     pairs = pairs[: (2 if FAST else 4) if small else 1]
@@ -85,7 +89,7 @@ def find_rounds(frame, y, train, target, categories, chosen):
         if seconds_left() < 0.5 * ARGUMENTS.deadline:
             break
     best = np.median([model.best_iteration or model.current_iteration() for model in models])
-    return max(10, int(best * 1.05)), models
+    return max(10, int(best * 1.05)), [] if IS_TIMED else models
 
 
 def stop_in_time(share):
@@ -110,6 +114,7 @@ def fit_predict(train, rows, target, y):
             break
         data = lightgbm.Dataset(frame, y, weight=weights_of(train), categorical_feature=categories)
         models.append(lightgbm.train(settings(target, len(frame), ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[stop_in_time(0.1)]))
+    NOTES["models"] = len(models)
     scores = np.mean([model.predict(wanted, num_threads=ARGUMENTS.threads) for model in models], axis=0)
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 

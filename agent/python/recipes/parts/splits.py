@@ -2,6 +2,9 @@
 
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+#: Test rows come later than training rows, so the latest of these say most.
+IS_TIMED = TASK["shape"] in ("time", "panel")
+
 
 def time_order(train):
     """Seconds or numbers that order the rows in time."""
@@ -12,9 +15,10 @@ def time_order(train):
 
 
 def parse_dates(values):
-    """Dates of one column; what cannot be read is missing. Each text is read once, since reading is slow, and in one format if that reads all."""
+    """Dates of one column; what cannot be read is missing. In one format if that reads all, so that days and months keep their places."""
     import warnings
 
+    # Each text once: reading is slow, and dates repeat.
     codes, texts = pd.factorize(values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -27,7 +31,7 @@ def parse_dates(values):
 def inner_splits(train, y, target, count):
     """Pairs of row numbers (learn, check). Time: one pair, the last 15 %."""
     rows = np.arange(len(train))
-    if TASK["shape"] in ("time", "panel") and TASK["time_column"] in train:
+    if IS_TIMED and TASK["time_column"] in train:
         order = np.argsort(time_order(train), kind="stable")
         cut = int(0.85 * len(order))
         return [(order[:cut], order[cut:])]

@@ -12,9 +12,9 @@ def text_of(frame, column):
 def word_matrix(train, rows, columns, words=60_000, characters=120_000, transductive=True, least=None):
     """TF-IDF of word 1–2 and character 2–5 runs of every column, side by side. `least`: rows that a run must be in."""
     blocks = [[], []]
+    least = least or (1 if len(train) < 5000 else 2)
     for column in columns:
         texts = [text_of(train, column), text_of(rows, column)]
-        least = least or (1 if len(train) < 5000 else 2)
         for options in (
             {"analyzer": "word", "ngram_range": (1, 2), "max_features": words, "token_pattern": r"(?u)\b\w+\b"},
             {"analyzer": "char_wb", "ngram_range": (2, 5), "max_features": characters},

@@ -50,7 +50,10 @@ class StopInTime(xgboost.callback.TrainingCallback):
 
 
 def find_rounds(frame, y, train, target):
-    """Median best round over inner splits of the run's own training rows, and the models of those splits."""
+    """Median best round over inner splits of the run's own training rows, and the models of those splits.
+
+    Where the latest rows say most there is no model to use: it did not learn from them.
+    """
     small = len(frame) < 3000
     pairs = inner_splits(train, y, target, 5 if small else 8)[: (2 if FAST else 4) if small else 1]
     weights = weights_of(train)
@@ -64,7 +67,8 @@ def find_rounds(frame, y, train, target):
         models.append(model[: model.best_iteration + 1])
         if seconds_left() < 0.5 * ARGUMENTS.deadline:
             break
-    return max(10, int(np.median([model.num_boosted_rounds() for model in models]) * 1.05)), models
+    rounds = max(10, int(np.median([model.num_boosted_rounds() for model in models]) * 1.05))
+    return rounds, [] if IS_TIMED else models
 
 
 def fit_predict(train, rows, target, y):
@@ -77,6 +81,7 @@ def fit_predict(train, rows, target, y):
         if i and seconds_left() < 0.35 * ARGUMENTS.deadline:
             break
         models.append(xgboost.train(settings(target, ARGUMENTS.seed + 1000 * i), data, rounds, callbacks=[StopInTime(0.1)]))
+    NOTES["models"] = len(models)
     scores = np.mean([model.predict(asked).astype(np.float64) for model in models], axis=0)
     return np.column_stack([1 - scores, scores]) if target["classes"] is not None and scores.ndim == 1 else scores
 
