@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 
 const SAMPLE_MS = 500;
@@ -10,17 +11,24 @@ const MOST_SAID = 4_000;
 export interface Measured {
   readonly code: number | null;
   readonly seconds: number;
-  /** Of the program and all that it started, together, as sampled twice a second. */
+  /** Of the program and all that it started, together, as sampled about twice a second; 0 when it ended before the first sample. */
   readonly peakMemoryMib: number;
   readonly said: string;
   readonly output: string;
+}
+
+interface MeasureOptions {
+  readonly mostS: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Hears every sample of the memory, in MiB. */
+  readonly onSample?: (memoryMib: number) => void;
 }
 
 /** Runs a program to its end, and measures it; a program that takes longer than `mostS` is killed with all that it started. */
 export async function measureProgram(
   command: string,
   args: readonly string[],
-  { mostS, env = {} }: { readonly mostS: number; readonly env?: Readonly<Record<string, string>> },
+  { mostS, env = {}, onSample = () => undefined }: MeasureOptions,
 ): Promise<Measured> {
   const startMs = performance.now();
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } });
@@ -30,19 +38,28 @@ export async function measureProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-MOST_SAID)));
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   let peakMemoryMib = 0;
-  const sample = async (): Promise<void> => {
-    if (pid !== undefined) peakMemoryMib = Math.max(peakMemoryMib, await measureMemoryMib(pid));
+  const ended = new AbortController();
+  const sampleUntilEnd = async (root: number): Promise<void> => {
+    while (!ended.signal.aborted) {
+      const memoryMib = await measureMemoryMib(root);
+      peakMemoryMib = Math.max(peakMemoryMib, memoryMib);
+      onSample(memoryMib);
+      await wait(SAMPLE_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
   };
-  const sampling = setInterval(() => void sample(), SAMPLE_MS);
+  const sampling = pid === undefined ? Promise.resolve() : sampleUntilEnd(pid);
   const kill = setTimeout(() => pid !== undefined && process.kill(-pid, 'SIGKILL'), 1000 * mostS);
   try {
     const [code] = z
       .tuple([z.int().nullable()])
       .rest(z.unknown())
       .parse(await once(child, 'close'));
-    return { code, seconds: (performance.now() - startMs) / 1000, peakMemoryMib: Math.round(peakMemoryMib), said, output };
+    const seconds = (performance.now() - startMs) / 1000;
+    ended.abort();
+    await sampling;
+    return { code, seconds, peakMemoryMib: Math.round(peakMemoryMib), said, output };
   } finally {
-    clearInterval(sampling);
+    ended.abort();
     clearTimeout(kill);
   }
 }
