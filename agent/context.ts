@@ -51,6 +51,8 @@ export interface RunContext {
   readonly threads: number;
   /** How many ideas Claude works on at a time; one program trains at a time all the same. */
   readonly workers: number;
+  /** How many folds are cut; null = as the task and the time limit have it. */
+  readonly foldCount: number | null;
   /** How many folds run at a time, at most; each gets its share of the threads. */
   readonly foldsAtOnce: number;
   /** Who is asked for ideas and programs; null = built-in recipes only. */

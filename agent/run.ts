@@ -60,6 +60,8 @@ export interface AgentParams {
   /** What the folders of all runs may take together; null (or absent) = half of what is free. */
   readonly stagingMib?: number | null;
   readonly cacheDir: string;
+  /** How many folds are cut; null (or absent) = as the task and the time limit have it. */
+  readonly foldCount?: number | null;
   readonly foldsAtOnce: number;
   /** How many ideas Claude works on at a time; absent = one. */
   readonly workers?: number;
@@ -132,6 +134,7 @@ async function work(params: AgentParams, parts: AttemptParts): Promise<void> {
       stagingMib: params.stagingMib ?? null,
       model: params.model ?? null,
       workers: params.workers ?? 1,
+      foldCount: params.foldCount ?? null,
       journal,
       earlier: earlierState,
       steering,

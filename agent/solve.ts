@@ -39,6 +39,8 @@ export interface SolveOptions {
   readonly llm?: { readonly model: NonNullable<RunContext['model']>; readonly budgetUsd: number } | null;
   /** What is tried; absent = the built-in recipes. */
   readonly recipes?: readonly Recipe[];
+  /** How many folds are cut; absent = as the task and the time limit have it. */
+  readonly foldCount?: number;
   /** How many folds run at a time, at most. */
   readonly foldsAtOnce?: number;
   /** How many ideas Claude works on at a time; absent = two. */
@@ -87,6 +89,7 @@ export async function solveLocally(options: SolveOptions): Promise<SolveResult> 
       signal: options.signal,
       workDir: join(workDir, 'work'),
       cacheDir: options.cacheDir ?? join(workDir, 'cache'),
+      foldCount: options.foldCount ?? null,
       foldsAtOnce: options.foldsAtOnce ?? FOLDS_AT_ONCE,
       workers: options.workers ?? WORKERS,
       model: options.llm?.model ?? null,

@@ -11,6 +11,7 @@ import { badInput } from '../errors.ts';
 import { callHarness } from '../context.ts';
 import { HarnessFailure } from '../harness-port.ts';
 import { callKaggle } from '../task/kaggle-calls.ts';
+import { chooseFoldCount } from '../task/fold-count.ts';
 import { defaultMetric, findMetric, fitMetric, metricOfObjective } from '../task/metric.ts';
 import { fetchData } from '../task/data.ts';
 import { listRunFolders } from '../evaluate/harness-protocol.ts';
@@ -56,9 +57,9 @@ async function understand(run: RunContext): Promise<Analysis> {
   const seed = before?.seed ?? run.spec.seed;
   const setUp = { data_dir: data.dir, work_dir: join(run.workDir, 'harness'), profile: fixed.profile, metric: fixed.metric, seed };
   await run.stopwatch.measure('profile', () => callHarness(run, 'fix_task', setUp));
-  const folds = await run.stopwatch.measure('cut', () =>
-    callHarness(run, 'cut', { fold_count: same ? (before?.foldCount ?? null) : null }),
-  );
+  const chosen = run.foldCount ?? chooseFoldCount(fixed.profile, run.deadline.limitS());
+  const foldCount = same && before !== null ? before.foldCount : chosen;
+  const folds = await run.stopwatch.measure('cut', () => callHarness(run, 'cut', { fold_count: foldCount }));
   const foldHash = await hashFolds(folds);
   const resumable = same && before?.foldHash === foldHash && before.foldCount === folds.fold_count;
   const task: Task = {

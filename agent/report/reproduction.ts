@@ -35,7 +35,7 @@ export const Reproducible = z.object({
   schemaVersion: z.literal(1),
   job: z.object({ id: z.string(), competition: z.string() }),
   metric: z.object({ id: z.string() }),
-  folds: z.object({ hash: z.string().nullable() }),
+  folds: z.object({ count: z.int().positive(), hash: z.string().nullable() }),
   best: SolutionReport,
   submission: z.object({ sha256: Sha256 }),
   solutions: z.array(SolutionReport),

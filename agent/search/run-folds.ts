@@ -6,6 +6,7 @@ import type { RunContext, Task } from '../context.ts';
 import { callHarness, throwIfStopped } from '../context.ts';
 import { cleanText } from '../log.ts';
 import { chooseRunsAtOnce, describeEnd, startRun } from './start-run.ts';
+import { predictRest } from './predict-rest.ts';
 import { makeRunPlace } from './run-place.ts';
 import type { RunPlace } from './run-place.ts';
 import { removeFolder } from '../remove-folder.ts';
@@ -75,6 +76,8 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
   /** Folds run side by side: some have ended before they are graded. */
   let trained = 0;
   let begun = 0;
+  /** When each run that is not over began. */
+  const startsMs = new Map<string, number>();
   let slowestS = 0;
   const logText: string[] = [];
   let logChars = 0;
@@ -115,13 +118,14 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     return (patience * run.deadline.workS()) / (toCome + finals);
   };
   const train = async (folders: RunFolders, place: RunPlace, mostS: number): Promise<RunOutcome> => {
+    startsMs.set(folders.run_id, run.clock.monotonicMs());
     const outcome = await run.stopwatch.measure('train', () =>
       startRun(run, task, program.path, {
         place,
         seed: task.seed,
         onOutput: (chunk) => keepOutput(folders.run_id, chunk),
         timeoutMs: 1000 * mostS,
-      }),
+      }).finally(() => startsMs.delete(folders.run_id)),
     );
     throwIfStopped(run.signal);
     trainS += outcome.seconds;
@@ -136,7 +140,9 @@ function createWork(run: RunContext, task: Task, program: Program & { readonly h
     const left = task.folds.runs.length - grades.length;
     const finalS = task.folds.final_run === null ? 0 : FINAL_RUN_SHARE * slowestS;
     const meanS = trainS / Math.max(1, trained);
-    const neededS = meanS * Math.ceil(left / atOnce) * MARGIN + finalS;
+    const beside = [...startsMs.values()].map((startMs) => (run.clock.monotonicMs() - startMs) / 1000);
+    const restS = predictRest({ meanS, toCome: task.folds.runs.length - begun, beside, atOnce });
+    const neededS = restS * MARGIN + finalS;
     const leftS = run.deadline.workS();
     if (left > 0 && neededS > leftS * patience) {
       failure ??= `does not fit: needs about ${Math.ceil(neededS)} s more, ${Math.max(0, Math.floor(leftS))} s are left`;

@@ -38,11 +38,12 @@ export function isImprovement(metric: Pick<FixedMetric, 'direction'>, challenger
 
 /** With fewer training rows, the best of several is often the luckiest. */
 const FEW_ROWS = 10_000;
-/** Standard errors of the paired difference within which nobody can tell two apart; a blend leaves members out by the same. */
-const TIE_ERRORS = 2;
+/** Student's t, two-sided 95 %, for 1, 2, … degrees of freedom: with few folds the error itself is uncertain. Beyond the list it is about 2. */
+const STUDENT_T = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2];
+const STUDENT_T_OF_MANY = 2.1;
 
 /**
- * Whether a blend takes the place of a single model that nobody can tell from it. The single one's score is the best of several, and too good for
+ * Whether a blend takes the place of a single model that nobody can tell from it at 95 %, by the paired folds. The single one's score is the best of several, and too good for
  * that; the blend's is nested.
  */
 export function isTieOfFew(
@@ -52,7 +53,8 @@ export function isTieOfFew(
   best: GradedSolution | null,
 ): boolean {
   if (best === null || best.kind === 'baseline' || blend.kind !== 'blend' || rows >= FEW_ROWS) return false;
-  return -compareScores(metric, blend.score, best.score) <= TIE_ERRORS * pairedStandardError(blend.foldScores, best.foldScores);
+  const errors = STUDENT_T[blend.foldScores.length - 2] ?? STUDENT_T_OF_MANY;
+  return -compareScores(metric, blend.score, best.score) <= errors * pairedStandardError(blend.foldScores, best.foldScores);
 }
 
 /** Standard error of the mean difference of two solutions over the same folds; 0 when it cannot be told. */

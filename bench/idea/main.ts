@@ -16,18 +16,28 @@ import { API_KEY, startClaudeServer } from '#test/claude-server/server.ts';
 import type { ClaudeServer } from '#test/claude-server/server.ts';
 import { PYTHON } from '#test/_support/python.ts';
 
-const USAGE = `npm run bench:idea [-- --time-limit SECONDS --seeds N --first-seed N]: house prices, divided anew for each seed, by the recipes alone and with one idea of a
-scripted Claude, fixed beforehand (bench/idea/program.py), beside one that is noise with a perfect claim. Scores on the rows that were held out.`;
+const USAGE = `npm run bench:idea [-- --time-limit SECONDS --seeds N --first-seed N --details]: house prices, divided anew for each seed, by the recipes alone and with one idea of a
+scripted Claude, fixed beforehand (bench/idea/program.py), beside one that is noise with a perfect claim. Scores on the rows that were held out.
+--details: every solution of every run, with its weight in the blend, on stderr.`;
 const SLUG = 'ames-house-prices';
 const TARGET = 'Sale_Price';
 const Rows = z.array(z.record(z.string(), z.string()));
 type Row = z.infer<typeof Rows>[number];
 const Evidence = z.object({
-  best: z.object({ title: z.string() }),
-  solutions: z.array(z.object({ title: z.string(), score: z.object({ score: z.number() }).nullable(), failure: z.string().nullable() })),
+  best: z.object({ title: z.string(), weights: z.array(z.object({ solution: z.int(), weight: z.number() })) }),
+  solutions: z.array(
+    z.object({
+      number: z.int(),
+      seconds: z.number(),
+      title: z.string(),
+      score: z.object({ score: z.number() }).nullable(),
+      failure: z.string().nullable(),
+    }),
+  ),
   seconds: z.object({ train: z.number(), grade: z.number(), claude: z.number() }).catchall(z.number()),
   totalSeconds: z.number(),
 });
+type Evidence = z.infer<typeof Evidence>;
 
 const NOISE = `import argparse, json
 from pathlib import Path
@@ -53,6 +63,8 @@ interface Pair {
   readonly idea: string;
   /** What was neither training, grading nor Claude, as a part of the run with the idea. */
   readonly overhead: number;
+  /** A line for each solution of the run without the idea, then with it. */
+  readonly details: string;
 }
 
 async function main(): Promise<number> {
@@ -62,6 +74,7 @@ async function main(): Promise<number> {
       'time-limit': { type: 'string', default: '240' },
       seeds: { type: 'string', default: '5' },
       'first-seed': { type: 'string', default: '1' },
+      details: { type: 'boolean', default: false },
     },
   });
   if (values.help === true) {
@@ -78,6 +91,7 @@ async function main(): Promise<number> {
   for (let seed = firstSeed; seed < firstSeed + Number(values.seeds); seed += 1) {
     const pair = await comparePair(rows, seed, idea, Number(values['time-limit']));
     pairs.push(pair);
+    if (values.details) process.stderr.write(pair.details);
     const gain = pair.alone - pair.withIdea;
     process.stdout.write(
       `| ${seed} | ${pair.alone.toFixed(4)} | ${pair.withIdea.toFixed(4)} | ${gain.toFixed(4)} | ${pair.idea} | ${pair.best} | ${(100 * pair.overhead).toFixed(1)} % |\n`,
@@ -127,6 +141,7 @@ async function comparePair(rows: readonly Row[], seed: number, idea: string, tim
       best: helped.best,
       idea: helped.idea,
       overhead: helped.overhead,
+      details: `recipes alone\n${alone.details}with the idea\n${helped.details}`,
     };
   } finally {
     await rm(dir, { recursive: true, force: true });
@@ -178,7 +193,7 @@ async function solve(
   storeDir: string,
   timeLimitS: number,
   url: string | null,
-): Promise<{ submission: Map<string, string>; best: string; idea: string; overhead: number }> {
+): Promise<{ submission: Map<string, string>; best: string; idea: string; overhead: number; details: string }> {
   const store = createDirectoryStore({ root: storeDir, durable: false });
   const { manifest, error } = await solveLocally({
     slug: nameFolder(folder),
@@ -207,11 +222,21 @@ async function solve(
     submission: new Map(rows.map((row) => [row['Id'] ?? '', row[TARGET] ?? ''])),
     best: best.title,
     idea: describeIdea(solutions),
+    details: describeSolutions(best, solutions),
     overhead,
   };
 }
 
-function describeIdea(solutions: z.infer<typeof Evidence>['solutions']): string {
+function describeSolutions({ weights, title: best }: Evidence['best'], solutions: Evidence['solutions']): string {
+  const lines = solutions.map(({ number, title, score: scored, seconds, failure }) => {
+    const weight = weights.find(({ solution }) => solution === number)?.weight;
+    const what = scored?.score.toFixed(4) ?? failure ?? 'no score';
+    return `  ${number} ${title}: ${what}, ${seconds.toFixed(1)} s${weight === undefined ? '' : `, weight ${weight.toFixed(2)}`}${title === best ? ', best' : ''}\n`;
+  });
+  return lines.join('');
+}
+
+function describeIdea(solutions: Evidence['solutions']): string {
   const idea = solutions.findLast(({ title }) => title === 'meaning');
   return idea?.score?.score.toFixed(4) ?? idea?.failure?.slice(0, 120) ?? 'not tried';
 }

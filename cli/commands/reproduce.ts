@@ -150,6 +150,8 @@ async function runAgain(
     timeLimitS: flags.timeLimit ?? MORE_TIME * reproduction.timeLimitS,
     cpuMillis: reproduction.threads * 1000,
     memoryMib: reproduction.memoryMib,
+    // It would be chosen by the time limit.
+    foldCount: first.folds.count,
     foldsAtOnce: reproduction.foldsAtOnce,
     submitToKaggle: false,
     seed: reproduction.seed,

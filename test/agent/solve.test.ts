@@ -7,10 +7,11 @@ import test from 'ava';
 import { ZipFile } from 'yazl';
 import type { ExecutionContext } from 'ava';
 import type { Progress } from '#core/job.ts';
-import type { SolveResult } from '#agent/solve.ts';
+import type { SolveOptions, SolveResult } from '#agent/solve.ts';
 import type { ArtifactStore } from '#core/ports.ts';
 import { createFolderKaggle, nameFolder } from '#agent/task/folder-kaggle.ts';
 import { readSegments } from '#agent/journal/journal.ts';
+import { loadRecipes } from '#agent/search/recipes.ts';
 import { solveLocally } from '#agent/solve.ts';
 import { systemClock } from '#adapters/telemetry/clock.ts';
 import { verifyJournal } from '#agent/journal/chain.ts';
@@ -67,11 +68,13 @@ async function writeClasses(dir: string): Promise<string> {
 
 /** For a machine that is busy with other tests; they end when everything was tried. */
 const BUSY_LIMIT_S = 120;
+/** Where files are looked at, not models. */
+const QUICKEST = (await loadRecipes()).filter(({ name }) => name === 'linear-fast');
 
 async function solve(
   t: ExecutionContext,
   folder: string,
-  change: { timeLimitS?: number; signal?: AbortSignal } = {},
+  change: Partial<Pick<SolveOptions, 'timeLimitS' | 'signal' | 'recipes'>> = {},
 ): Promise<{ result: SolveResult; store: ArtifactStore; progress: Progress[]; lines: string[] }> {
   const { store } = await makeStore(t);
   const progress: Progress[] = [];
@@ -153,7 +156,7 @@ for (const { name: wanted, pack, unpack } of PACKED) {
     t.timeout(240_000);
     const { dir } = await makeStore(t);
     const folder = await writeCompetition(dir, async (csv) => [wanted, await pack(csv)]);
-    const { result, store, lines } = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S });
+    const { result, store, lines } = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S, recipes: QUICKEST });
     t.is(result.exitCode, 0, lines.slice(-20).join('\n'));
     const manifest = await readValidManifest(store, result.jobId, 1);
     const packed = manifest.files.find(({ name }) => name === wanted);
@@ -181,7 +184,7 @@ test('archives of several files in a folder are opened, and what they hold is gi
   for (let id = 0; id < 150; id += 1) zip.addBuffer(Buffer.from(`file ${id}`), name(id));
   zip.end();
   await writeFile(join(folder, 'files.zip'), await readAll(zip.outputStream));
-  const { result, lines } = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S });
+  const { result, lines } = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S, recipes: QUICKEST });
   t.is(result.exitCode, 0, lines.slice(-20).join('\n'));
   t.true(
     result.manifest?.notes.some((note) => /the files that file names are given to solutions/.test(note)),
@@ -202,7 +205,7 @@ test('archives of several files in a folder are opened, and what they hold is gi
   unsafe.addBuffer(Buffer.from('b'), 'ONE.txt');
   unsafe.end();
   await writeFile(join(folder, 'files.zip'), await readAll(unsafe.outputStream));
-  const refused = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S });
+  const refused = await solve(t, folder, { timeLimitS: BUSY_LIMIT_S, recipes: QUICKEST });
   t.is(refused.result.exitCode, 64);
   t.regex(refused.result.error?.message ?? '', /The archive was not unpacked: two entries have the same name/);
 });

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import type { HarnessPort } from '#agent/harness-port.ts';
 import { runAgent } from '#agent/run.ts';
 import { createScriptedHarness, createScriptedSandbox, makeAgentParams, makeRecipes, makeSpec } from '../_support/agent-parts.ts';
 import { makeStore, readEvents, readValidManifest } from '../_support/agent-store.ts';
@@ -108,6 +109,47 @@ test('of folds that run side by side each counts once when the rest is predicted
   const spec = makeSpec({ remainingS: 60, resources: { cpuMillis: 2000, memoryMib: 1024 } });
   const recipes = await makeRecipes(join(dir, 'recipes'), [5, 3]);
   t.is(await runAgent(await makeAgentParams(dir, store, { sandbox, clock, spec, recipes, foldsAtOnce: 2 })), 0);
+  const { bestSolution, notes } = await readValidManifest(store, spec.jobId, 1);
+  t.true((bestSolution ?? 0) >= 2, notes.join());
+});
+
+test('a fold that is in flight is predicted by what it has left', async (t) => {
+  const { dir, store } = await makeStore(t);
+  let monotonicMs = 0;
+  const clock = { now: () => new Date(), monotonicMs: () => monotonicMs };
+  const [secondBegan, thirdBegan, secondJudged] = [
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  const wait = [secondBegan, thirdBegan, secondJudged];
+  const lasts = [20, 35, 20] as const;
+  const moves = [20, 15, 5] as const;
+  let begun = 0;
+  // Folds of 20 and 35 s side by side; the third ran for 15 s when the second ends. Then 16 s are left: enough for its rest, not for all of it.
+  const sandbox = createScriptedSandbox(join(dir, 'runs.txt'), async (order) => {
+    const fold = order.program.includes('recipe-2') ? begun++ : null;
+    if (fold !== null && fold > 0) wait[fold - 1]?.resolve();
+    if (fold !== null) await wait[fold]?.promise;
+    monotonicMs += 1000 * (fold === null ? 1 : (moves[fold] ?? 0));
+    await writeFile(join(order.outDir, 'score.txt'), fold === null ? '5' : '3');
+    const seconds = fold === null ? 1 : (lasts[fold] ?? 0);
+    return { exitClass: 'ok', exitCode: 0, seconds, peakMemoryMib: 1, tail: '', frame: null };
+  });
+  const startHarness = (): HarnessPort => {
+    const harness = createScriptedHarness(join(dir, 'harness'));
+    return {
+      ...harness,
+      call: async (method, params, options) => {
+        const reply = await harness.call(method, params, options);
+        if (method === 'grade_fold' && begun === 3) setImmediate(() => secondJudged.resolve());
+        return reply;
+      },
+    };
+  };
+  const spec = makeSpec({ remainingS: 60, resources: { cpuMillis: 2000, memoryMib: 1024 } });
+  const recipes = await makeRecipes(join(dir, 'recipes'), [5, 3]);
+  t.is(await runAgent(await makeAgentParams(dir, store, { sandbox, clock, spec, recipes, startHarness, foldsAtOnce: 2 })), 0);
   const { bestSolution, notes } = await readValidManifest(store, spec.jobId, 1);
   t.true((bestSolution ?? 0) >= 2, notes.join());
 });

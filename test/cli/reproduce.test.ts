@@ -77,7 +77,13 @@ test('the best solution runs once more, to the same bytes; another program, othe
   const apart = [...handedIn].map(([id, price]) => Math.abs(price - (answered.get(id) ?? Infinity)));
   t.true(Math.max(...apart) < 0.5, `the notebook answers up to ${Math.max(...apart)} otherwise`);
 
-  const [changed, moved] = [join(dir, 'changed'), join(dir, 'moved')];
+  const [recut, changed, moved] = [join(dir, 'recut'), join(dir, 'changed'), join(dir, 'moved')];
+  await cp(out, recut, { recursive: true });
+  await writeFile(join(recut, 'evidence.json'), JSON.stringify({ ...evidence, folds: { ...evidence.folds, count: 3 } }));
+  const otherwise = await startCli(t, ['reproduce', recut, '--data', data]).ended;
+  t.is(otherwise.code, 1, otherwise.stderr);
+  t.regex(otherwise.stdout, /the folds are not the same/, 'as many folds as the evidence says, not what the limit or the rows would have');
+
   await cp(out, changed, { recursive: true });
   await appendFile(join(changed, programs[0]?.file ?? ''), '\n# one more line\n');
   const refused = await startCli(t, ['reproduce', changed, '--data', data]).ended;

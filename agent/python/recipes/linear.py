@@ -581,11 +581,16 @@ def word_matrix(train, rows, columns, words=60_000, characters=120_000, transduc
                 continue
             maker = TfidfVectorizer(sublinear_tf=True, min_df=least, dtype=np.float32, **options)
             try:
-                maker.fit(pd.concat(texts) if transductive and TASK["transductive"] else texts[0])
+                # Texts are read once: that takes longest.
+                if transductive and TASK["transductive"]:
+                    table = maker.fit_transform(pd.concat(texts))
+                    made = table[: len(train)], table[len(train) :]
+                else:
+                    made = maker.fit_transform(texts[0]), maker.transform(texts[1])
             except ValueError:
                 continue  # no word at all
-            for block, text in zip(blocks, texts, strict=True):
-                block.append(maker.transform(text))
+            for block, part in zip(blocks, made, strict=True):
+                block.append(part)
     if not blocks[0]:
         return [sparse.csr_matrix((len(train), 1)), sparse.csr_matrix((len(rows), 1))]
     return [sparse.hstack(b, format="csr") for b in blocks]

@@ -60,6 +60,30 @@ test('with few rows a blend takes the place of a model that it cannot be told fr
   t.false(isTieOfFew(up, 9_999, alike, solution('baseline', [0.7, 0.8, 0.9])));
 });
 
+test('the fewer folds there are, the less they can tell', (t) => {
+  // The blend is 2.5 standard errors worse, each time.
+  const differ = (folds: number) => Array.from({ length: folds }, (_, fold) => (fold % 2 === 0 ? 1 : -1));
+  const apart = (folds: number) => {
+    const best = solution(
+      'recipe',
+      differ(folds).map(() => 0.5),
+    );
+    const unit = pairedStandardError(differ(folds), best.foldScores);
+    const mean = differ(folds).reduce((sum, value) => sum + value, 0) / folds;
+    return isTieOfFew(
+      up,
+      5_000,
+      solution(
+        'blend',
+        differ(folds).map((value) => 0.5 + 0.01 * (value - mean - 2.5 * unit)),
+      ),
+      best,
+    );
+  };
+  t.true(apart(5));
+  t.false(apart(10));
+});
+
 test('scores that are no numbers never win', (t) => {
   t.false(isImprovement(up, solution('recipe', [Number.NaN]), solution('baseline', [0.5])));
 });

@@ -22,9 +22,9 @@ def make_features(train, rows, y, target):
 def fit_predict(train, rows, target, y):
     """One forest a target."""
     table, wanted = make_features(train, rows, y, target)
-    leaf = (1 if len(train) < 5000 else 3) if target["classes"] is None else max(2, min(10, len(train) // 400))
+    leaf = (1 if len(train) < 5_000 else 3) if target["classes"] is None else 2 if len(train) < 20_000 else 5
     options = {
-        "n_estimators": PARAMS.get("trees", 100 if FAST else 400),
+        "n_estimators": PARAMS.get("trees", 100 if FAST else 200),
         "min_samples_leaf": PARAMS.get("leaf_rows", leaf),
         "max_features": PARAMS.get("feature_share", 0.5 if target["classes"] is None else 0.3),
         "n_jobs": ARGUMENTS.threads,

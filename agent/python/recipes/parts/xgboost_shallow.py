@@ -40,13 +40,13 @@ def settings(target, seed):
 
 
 class StopInTime(xgboost.callback.TrainingCallback):
-    """Ends training when less than a share of the time limit is left."""
+    """Ends training when less than a share of the time limit is left, but not before a first few rounds: early stopping looks at them later."""
 
     def __init__(self, share):
         self.share = share
 
     def after_iteration(self, model, epoch, evals_log):
-        return epoch % 20 == 0 and seconds_left() < self.share * ARGUMENTS.deadline
+        return epoch > 0 and epoch % 20 == 0 and seconds_left() < self.share * ARGUMENTS.deadline
 
 
 def find_rounds(frame, y, train, target):
