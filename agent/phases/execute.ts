@@ -8,6 +8,7 @@ import { compareScores, findBestByScore, pairedStandardError } from '../search/s
 import { explore, whyNoTurn } from './explore.ts';
 import { mayStack, tryStacks } from './stack.ts';
 import { trySolution } from './try-solution.ts';
+import { probeMembers } from './verify.ts';
 import { startVarying } from './vary.ts';
 
 /** A run that could not even start and read its data takes about this long; less time left than that is not worth a start. */
@@ -32,6 +33,7 @@ export async function execute(run: RunContext, task: Task, search: Search, plan:
   run.voice.update({ stage: 'execute', solutionsPlanned: search.board.reports.size + plan.length + 1 });
   const late = whyNoTurn(run, task) === null ? await executeUntilClaude(run, task, search, plan) : plan;
   await explore(run, task, search);
+  await probeMembers(run, task, search);
   let skipped = 0;
   for (const planned of late) {
     throwIfStopped(run.signal);

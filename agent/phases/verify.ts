@@ -44,22 +44,32 @@ export async function verifyFinalists(run: RunContext, task: Task, search: Searc
 }
 
 async function verify(run: RunContext, task: Task, search: Search): Promise<void> {
-  const byScore = [...search.board.graded.values()]
-    .filter((graded) => (graded.kind === 'recipe' || graded.kind === 'generated') && !isSuspect(graded))
-    .toSorted((left, right) => compareScores(task.metric, right.score, left.score));
-  const recipe = byScore.find(({ kind }) => kind === 'recipe');
-  const generated = byScore
-    .filter((graded) => lacksProbes(graded) && isNearBest(task, search, graded, byScore[0] ?? graded))
-    .slice(0, MOST_MEMBERS);
-  for (const graded of [...(recipe === undefined || isProbed(recipe) ? [] : [recipe]), ...generated])
-    await probeFinalist(run, task, search, graded);
+  const recipe = rankTrusted(task, search).find(({ kind }) => kind === 'recipe');
+  if (recipe !== undefined && !isProbed(recipe)) await probeFinalist(run, task, search, recipe);
   const best = search.keeper.best?.solution;
   const now = best === undefined ? undefined : search.board.graded.get(best.number);
   if (now !== undefined && isSuspect(now)) await demoteBest(run, task, search);
-  for (const { number } of generated) {
-    const probed = search.board.graded.get(number);
-    if (probed !== undefined && !isSuspect(probed) && !lacksProbes(probed)) await considerBest(run, task, search, probed);
+  await probeMembers(run, task, search);
+}
+
+/**
+ * Probes the generated programs that a blend would be made of and considers them; what is not probed is of no use. After Claude's turn, while
+ * there is time, and once more before the blend.
+ */
+export async function probeMembers(run: RunContext, task: Task, search: Search): Promise<void> {
+  const byScore = rankTrusted(task, search);
+  const near = byScore.filter((graded) => lacksProbes(graded) && isNearBest(task, search, graded, byScore[0] ?? graded));
+  for (const graded of near.slice(0, MOST_MEMBERS)) {
+    const probed = await probeFinalist(run, task, search, graded);
+    if (!isSuspect(probed) && !lacksProbes(probed)) await considerBest(run, task, search, probed);
   }
+}
+
+/** Programs that nothing speaks against, the best first. */
+function rankTrusted({ metric }: Task, { board }: Search): GradedSolution[] {
+  return [...board.graded.values()]
+    .filter((graded) => (graded.kind === 'recipe' || graded.kind === 'generated') && !isSuspect(graded))
+    .toSorted((left, right) => compareScores(metric, right.score, left.score));
 }
 
 /** One that is far behind would only harm a blend: by more than its noise, and a tenth of what the best gained on the constant. */

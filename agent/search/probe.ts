@@ -25,8 +25,8 @@ export interface MeasuredProgram {
 
 type Probe = HarnessResultOf<'cut_probes'>['probes'][number];
 
-/** What the probes may take of the time that is left: of a program that needs them to be the best at all, and of others. */
-const SHARE_GENERATED = 0.15;
+/** What the probes may take of the time that is left: of a program that is of no use without them, and of others. */
+const SHARE_GENERATED = 0.3;
 const SHARE_BUILT_IN = 0.05;
 /** A probe has at most as many rows as a fold; a little patience besides. */
 const PATIENCE = 3;

@@ -29,6 +29,7 @@ const Evidence = z.object({
     z.object({
       number: z.int(),
       seconds: z.number(),
+      trust: z.object({ verdict: z.string(), reasons: z.array(z.string()) }).nullable(),
       title: z.string(),
       score: z.object({ score: z.number() }).nullable(),
       failure: z.string().nullable(),
@@ -228,10 +229,11 @@ async function solve(
 }
 
 function describeSolutions({ weights, title: best }: Evidence['best'], solutions: Evidence['solutions']): string {
-  const lines = solutions.map(({ number, title, score: scored, seconds, failure }) => {
+  const lines = solutions.map(({ number, title, score: scored, seconds, trust, failure }) => {
     const weight = weights.find(({ solution }) => solution === number)?.weight;
     const what = scored?.score.toFixed(4) ?? failure ?? 'no score';
-    return `  ${number} ${title}: ${what}, ${seconds.toFixed(1)} s${weight === undefined ? '' : `, weight ${weight.toFixed(2)}`}${title === best ? ', best' : ''}\n`;
+    const doubt = trust === null || trust.verdict === 'verified' ? '' : `, ${trust.verdict}: ${trust.reasons.join('; ')}`;
+    return `  ${number} ${title}: ${what}, ${seconds.toFixed(1)} s${weight === undefined ? '' : `, weight ${weight.toFixed(2)}`}${title === best ? ', best' : ''}${doubt}\n`;
   });
   return lines.join('');
 }

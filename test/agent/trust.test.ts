@@ -40,7 +40,7 @@ const createSlowSandbox = (dir: string, seconds: number): Sandbox =>
 
 for (const [seconds, best, words] of [
   [0.01, 3, 'probed'],
-  [10, 1, 'without time for it'],
+  [18, 1, 'without time for it'],
 ] as const) {
   test(`a generated program is the best, or blended, only after its probes: ${words}`, async (t) => {
     const { dir, store } = await makeStore(t);

@@ -193,3 +193,24 @@ test('before its turn, too, a dearer try of a program that is far behind is left
   t.false(listSolutions(entries).some((line) => line.includes(again.title)));
   t.true(listSolutions(entries).some((line) => line.includes('Smooth curves')));
 });
+
+test('a program that cannot be told from the best is probed when the turn ends, while there is time, so that it can be blended', async (t) => {
+  const server = await startServer(t);
+  const written = {
+    kind: 'program',
+    title: 'close',
+    hypothesis: 'it helps',
+    family: 'close',
+    code: '# writes scores.csv\nTAKES = 2\nSCORE = 4.55\n',
+  };
+  const answers = [plan('draft', 'come close'), { answer: written }];
+  server.answerRest(() => ({ kind: 'json', value: answers.shift() ?? NOTHING }));
+  const asked: string[] = [];
+  const onCall: OnCall = (method, params) => {
+    if (method === 'judge_probes' || method === 'blend') asked.push(`${method} ${JSON.stringify(params)}`);
+  };
+  // The last recipe comes after the turn, and leaves too little for a probe.
+  await finish(t, await makeTimed(t, server, 60, [5, 5, 4], onCall));
+  t.regex(asked[0] ?? '', /^judge_probes \{"solution":3,"generated":true/);
+  t.regex(asked.at(-1) ?? '', /^blend .*"members":\[1,2,3,4\]/);
+});
