@@ -69,4 +69,28 @@ export const RESUME_AND_BLEND_GUARDS: readonly Guard[] = [
     test: 'test/agent/vary.test.ts',
     title: 'a person who asks it to finish ends the search of settings',
   },
+  {
+    name: 'programs near the best are probed while there is time',
+    file: 'agent/phases/execute.ts',
+    find: '  await probeMembers(run, task, search);\n',
+    replace: '',
+    test: CLOCK,
+    title: 'is probed when the turn ends',
+  },
+  {
+    name: 'few folds tell little between a blend and a single model',
+    file: 'agent/search/scoreboard.ts',
+    find: 'STUDENT_T[blend.foldScores.length - 2] ?? STUDENT_T_OF_MANY',
+    replace: 'STUDENT_T_OF_MANY',
+    test: 'test/agent/search/scoreboard.test.ts',
+    title: 'the fewer folds there are, the less they can tell',
+  },
+  {
+    name: 'a fold in flight is predicted by what it has left',
+    file: 'agent/search/run-folds.ts',
+    find: '(run.clock.monotonicMs() - startMs) / 1000',
+    replace: '0',
+    test: 'test/agent/time-limit.test.ts',
+    title: 'a fold that is in flight is predicted by what it has left',
+  },
 ];
